@@ -1,0 +1,181 @@
+package schemas
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// earliest is the oldest time an event may bear: older ones are a lost epoch, not a date.
+var earliest = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
+
+// finish checks what can only be judged when the whole event has been read.
+func (d *decoder) finish() {
+	e := &d.event
+	if d.spec != "1.0" {
+		d.add("specversion", quote(d.spec), `"1.0"`, "is not a version of CloudEvents that is spoken here", ReasonParse)
+	}
+	d.required("id", e.ID)
+	d.required("source", e.Source)
+	d.required("tenantid", e.Tenant)
+	if e.Source != "" {
+		if _, err := url.Parse(e.Source); err != nil {
+			d.add("source", quote(e.Source), "a URI reference, such as /zendesk/acme", "is not a URI reference", ReasonSchema)
+		}
+	}
+	for _, a := range []struct{ name, value string }{{"subject", e.Subject}, {"correlationid", e.Correlation}, {"traceparent", e.TraceParent}} {
+		d.bounded(a.name, a.value, MaxIDLength)
+	}
+	d.bounded("causationid", e.Causation, 2*MaxIDLength+1)
+	if ct := d.content; ct != "" && ct != "application/json" && !strings.HasPrefix(ct, "application/json;") && !strings.HasSuffix(ct, "+json") {
+		d.add("datacontenttype", quote(ct), "application/json", "cannot be read", ReasonSchema)
+	}
+	d.when()
+	if e.Data.Channel == "" {
+		e.Data.Channel = "other"
+	}
+	d.scale()
+	if len(d.extra) > MaxMetadataBytes {
+		d.add("data", fmt.Sprintf("%d bytes of unknown members", len(d.extra)), fmt.Sprintf("at most %d bytes", MaxMetadataBytes), "is too large", ReasonTooLarge)
+	} else if len(d.extra) > 0 {
+		e.Data.Extra = append(append([]byte{'{'}, d.extra...), '}')
+	}
+	kind, ok := ParseType(e.Type)
+	switch {
+	case e.Type == "":
+		d.required("type", "")
+	case !ok:
+		d.add("type", quote(e.Type), kindNames(), "is not a kind of event that is known here", ReasonSchema)
+	default:
+		e.Kind = kind
+		d.kind()
+	}
+}
+
+func kindNames() string {
+	names := make([]string, len(kinds))
+	for i := range kinds {
+		names[i] = kinds[i].Kind.Type()
+	}
+	return strings.Join(names, ", ")
+}
+
+func (d *decoder) required(name, value string) {
+	if value == "" {
+		d.add(name, "", "required", "is missing", ReasonSchema)
+		return
+	}
+	d.bounded(name, value, MaxIDLength)
+}
+
+func (d *decoder) bounded(name, value string, limit int) {
+	if !utf8.ValidString(value) {
+		d.add(name, "", "UTF-8", "is not UTF-8", ReasonParse)
+		return
+	}
+	if len(value) > limit && utf8.RuneCountInString(value) > limit {
+		d.add(name, quote(value), fmt.Sprintf("at most %d characters", limit), "is too long", ReasonTooLarge)
+	}
+}
+
+// when reads the time and holds it against the receipt.
+func (d *decoder) when() {
+	if d.time == "" {
+		d.required("time", "")
+		return
+	}
+	t, err := time.Parse(time.RFC3339, d.time)
+	if err != nil {
+		d.add("time", quote(d.time), "RFC 3339, such as 2026-11-20T08:31:07Z", "is not a time", ReasonSchema)
+		return
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	switch latest := d.received.Add(MaxSkew); {
+	case t.After(latest):
+		d.add("time", quote(d.time), "at most "+latest.UTC().Format(time.RFC3339), "is in the future", ReasonSchema)
+	case t.Before(earliest):
+		d.add("time", quote(d.time), "at least "+earliest.Format(time.RFC3339), "is not a time anybody gave feedback", ReasonSchema)
+	}
+	d.event.Time = t
+}
+
+// scale holds a number against its scale, and a scale against its type.
+func (d *decoder) scale() {
+	lo, hi, x := d.event.Data.ScaleMin, d.event.Data.ScaleMax, d.event.Data.Number
+	if lo != nil && hi != nil && *lo >= *hi {
+		d.add("data.scale_max", fmt.Sprint(*hi), fmt.Sprintf("more than scale_min, %g", *lo), "is not above the scale's lowest answer", ReasonSchema)
+		return
+	}
+	if x == nil {
+		return
+	}
+	if lo == nil && hi == nil && d.event.Data.FieldType == "nps" {
+		zero, ten := 0.0, 10.0
+		lo, hi = &zero, &ten
+	}
+	if lo != nil && *x < *lo || hi != nil && *x > *hi {
+		d.add("data.value_number", fmt.Sprint(*x), scaleBound(lo, hi), "is off its scale", ReasonSchema)
+	}
+}
+
+func scaleBound(lo, hi *float64) string {
+	switch {
+	case lo == nil:
+		return fmt.Sprintf("at most %g", *hi)
+	case hi == nil:
+		return fmt.Sprintf("at least %g", *lo)
+	}
+	return fmt.Sprintf("%g … %g", *lo, *hi)
+}
+
+// kind holds the data against what its kind requires.
+func (d *decoder) kind() {
+	spec, _ := d.event.Kind.Spec()
+	for _, name := range spec.Required {
+		if !d.event.Data.has(name) && !d.faulted(name) {
+			d.add("data."+name, "", "required by "+spec.Kind.Type(), "is missing", ReasonSchema)
+		}
+	}
+	for _, name := range spec.AnyOf {
+		if d.event.Data.has(name) || d.faulted(name) {
+			return
+		}
+	}
+	if len(spec.AnyOf) > 0 {
+		d.add("data", "", "one of "+strings.Join(spec.AnyOf, ", ")+" is required by "+spec.Kind.Type(), "is incomplete", ReasonSchema)
+	}
+}
+
+// faulted says whether the field was given but wrong, so that it is not called missing as well.
+func (d *decoder) faulted(name string) bool {
+	for _, p := range d.problems {
+		if p.Field == "data."+name {
+			return true
+		}
+	}
+	return false
+}
+
+// has says whether the field was given; an empty string is the same as none.
+func (data *Data) has(name string) bool {
+	f := fieldByName[name]
+	switch {
+	case f.text != nil:
+		return *f.text(data) != ""
+	case f.number != nil:
+		return *f.number(data) != nil
+	case f.flag != nil:
+		return *f.flag(data) != nil
+	}
+	return false
+}
+
+func validDate(s string, dateOnly bool) bool {
+	if _, err := time.Parse(time.RFC3339, s); err == nil {
+		return true
+	}
+	_, err := time.Parse(time.DateOnly, s)
+	return dateOnly && err == nil
+}
