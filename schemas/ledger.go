@@ -14,6 +14,14 @@ type Record struct {
 	Data    []byte            // CloudEvents JSON, or the data of a binary-mode event
 }
 
+// Message is one event on its way into the log. Whoever publishes has already chosen its place.
+type Message struct {
+	Shard   int               // 0 … shards−1, see [Shard]
+	Subject string            // [Event.LogSubject] of that shard
+	Header  map[string]string // such as content-type; may be shared between messages, so it is never written to
+	Data    []byte            // at most [MaxEventBytes]
+}
+
 // Row is one row of the fact table: an event with what was made of it.
 type Row struct {
 	Event       *Event
@@ -87,3 +95,10 @@ var ErrLost = errors.New("another worker has written this shard's ledger: reload
 
 // ErrEpoch says that a stream is not the one the ledger was written for: it was recreated or restored.
 var ErrEpoch = errors.New("the stream is not the one this shard's ledger was written for: restore the stream, or reset the shard's ledger to adopt the new one")
+
+// ErrBusy says that the queue in front of the log is full. Nothing of the request was stored: slow down and send it again.
+var ErrBusy = errors.New("the queue of the log is full: slow down and send again")
+
+// ErrUnavailable says that the log cannot take writes now, or did not answer in time, so that it is not known whether the
+// request was stored. Sending it again is safe: an event that arrives twice is counted as a duplicate and stored once.
+var ErrUnavailable = errors.New("the log cannot take writes now: send again later")
