@@ -102,3 +102,12 @@ var ErrBusy = errors.New("the queue of the log is full: slow down and send again
 // ErrUnavailable says that the log cannot take writes now, or did not answer in time, so that it is not known whether the
 // request was stored. Sending it again is safe: an event that arrives twice is counted as a duplicate and stored once.
 var ErrUnavailable = errors.New("the log cannot take writes now: send again later")
+
+// Range names rows of the table by their place in the log: one shard of one epoch, one generation, one month.
+type Range struct {
+	Epoch      string
+	Shard      int
+	Generation uint32
+	Lo, Hi     uint64 // sequences, both included
+	Month      int    // yyyymm of occurred_at; 0: any month
+}
