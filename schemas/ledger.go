@@ -52,6 +52,14 @@ type Plan struct {
 	SHA256     string   `json:"sha256"`     // of all rows' digests in order, hex
 }
 
+// Rows is how many rows the plan is to insert.
+func (p *Plan) Rows() (n uint64) {
+	for _, part := range p.Parts {
+		n += part.Rows
+	}
+	return n
+}
+
 // Part is one insert of a plan: the rows of one month, which is one partition of the table.
 type Part struct {
 	Month  int    `json:"month"` // yyyymm of occurred_at

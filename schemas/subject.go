@@ -31,6 +31,8 @@ const (
 	HeaderReason      = "Earshot-Reason"   // of a dead letter
 	HeaderStream      = "Earshot-Stream"   // of a dead letter: where the original is
 	HeaderSequence    = "Earshot-Sequence" // of a dead letter: its sequence there
+	HeaderDetail      = "Earshot-Detail"   // of a dead letter: what is wrong, one line
+	HeaderSubject     = "Earshot-Subject"  // of a dead letter: the subject the original was stored under
 	HeaderEventID     = "Earshot-Event-Id" // of an insight: [EventID]
 	ContentTypeEvent  = "application/cloudevents+json"
 	ContentTypeBatch  = "application/cloudevents-batch+json"
