@@ -114,10 +114,10 @@ var fieldByName = func() map[string]*field {
 	return m
 }()
 
-// checkText reports what is wrong with a string field and returns the value to keep.
-func (f *field) checkText(path, s string) (string, *Problem) {
+// checkText reports what is wrong with a string field, without its path, and returns the value to keep.
+func (f *field) checkText(s string) (string, *Problem) {
 	if i := strings.IndexByte(s, 0); i >= 0 {
-		return "", &Problem{Field: path, Value: quote(s), Bound: "no U+0000", Detail: fmt.Sprintf("holds a NUL at byte %d; send text, not bytes", i), Reason: ReasonSchema}
+		return "", &Problem{Value: quote(s), Bound: "no U+0000", Detail: fmt.Sprintf("holds a NUL at byte %d; send text, not bytes", i), Reason: ReasonSchema}
 	}
 	switch f.typ {
 	case enumField:
@@ -129,20 +129,31 @@ func (f *field) checkText(path, s string) (string, *Problem) {
 				return v, nil
 			}
 		}
-		return "", &Problem{Field: path, Value: quote(s), Bound: strings.Join(f.values, ", "), Detail: "is not a known value", Reason: ReasonSchema}
+		return "", &Problem{Value: quote(s), Bound: strings.Join(f.values, ", "), Detail: "is not a known value", Reason: ReasonSchema}
 	case dateField, timeField:
 		if !validDate(s, f.typ == dateField) {
-			return "", &Problem{Field: path, Value: quote(s), Bound: "RFC 3339, such as 2026-11-20T08:31:07Z", Detail: "is not a date", Reason: ReasonSchema}
+			return "", &Problem{Value: quote(s), Bound: "RFC 3339, such as 2026-11-20T08:31:07Z", Detail: "is not a date", Reason: ReasonSchema}
 		}
 	case uriField:
-		if !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") || strings.ContainsAny(s, " \t\r\n<>\"") {
-			return "", &Problem{Field: path, Value: quote(s), Bound: "an absolute http or https URI", Detail: "is not a link", Reason: ReasonSchema}
+		if !isLink(s) {
+			return "", &Problem{Value: quote(s), Bound: "an absolute http or https URI", Detail: "is not a link", Reason: ReasonSchema}
 		}
 	}
 	if len(s) > f.limit() {
 		if n := utf8.RuneCountInString(s); n > f.limit() {
-			return "", &Problem{Field: path, Value: fmt.Sprintf("%d characters", n), Bound: fmt.Sprintf("at most %d characters", f.limit()), Detail: "is too long", Reason: ReasonTooLarge}
+			return "", &Problem{Value: fmt.Sprintf("%d characters", n), Bound: fmt.Sprintf("at most %d characters", f.limit()), Detail: "is too long", Reason: ReasonTooLarge}
 		}
 	}
 	return s, nil
+}
+
+// isLink holds for an absolute http or https URI with a host.
+func isLink(s string) bool {
+	rest, ok := strings.CutPrefix(s, "https://")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "http://")
+	}
+	return ok && rest != "" && rest[0] != '/' && !strings.ContainsFunc(rest, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || r == '<' || r == '>' || r == '"'
+	})
 }

@@ -94,10 +94,27 @@ func ParseType(t string) (Kind, bool) {
 		return "", false
 	}
 	for i := range kinds {
-		k := string(kinds[i].Kind)
-		if name == k || strings.HasSuffix(name, "."+k) {
+		if string(kinds[i].Kind) == name {
+			return kinds[i].Kind, true
+		}
+	}
+	for i := range kinds {
+		prefix, ok := strings.CutSuffix(name, string(kinds[i].Kind))
+		if ok && strings.HasSuffix(prefix, ".") && isDomain(prefix[:len(prefix)-1]) {
 			return kinds[i].Kind, true
 		}
 	}
 	return "", false
+}
+
+// isDomain holds for labels of letters, digits and '-', joined by dots.
+func isDomain(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || strings.ContainsFunc(label, func(r rune) bool {
+			return r >= 0x80 || r == '_' || !tokenByte(byte(r))
+		}) {
+			return false
+		}
+	}
+	return true
 }

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"mime"
 	"net/url"
 	"strings"
 	"time"
@@ -13,26 +14,43 @@ var earliest = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
 
 // finish checks what can only be judged when the whole event has been read.
 func (d *decoder) finish() {
-	e := &d.event
-	if d.spec != "1.0" {
-		d.add("specversion", quote(d.spec), `"1.0"`, "is not a version of CloudEvents that is spoken here", ReasonParse)
+	e := d.event
+	if d.spec != "1.0" && !d.faulted("specversion") {
+		if d.spec == "" {
+			d.required("specversion", "")
+		} else {
+			d.add("specversion", quote(d.spec), "1.0", "is not a version of CloudEvents that is spoken here", ReasonSchema)
+		}
 	}
 	d.required("id", e.ID)
 	d.required("source", e.Source)
-	d.required("tenantid", e.Tenant)
-	if e.Source != "" {
-		if _, err := url.Parse(e.Source); err != nil {
-			d.add("source", quote(e.Source), "a URI reference, such as /zendesk/acme", "is not a URI reference", ReasonSchema)
-		}
+	if e.Source != "" && !isURIReference(e.Source) {
+		d.add("source", quote(e.Source), "a URI reference, such as /zendesk/acme", "is not a URI reference", ReasonSchema)
 	}
-	for _, a := range []struct{ name, value string }{{"subject", e.Subject}, {"correlationid", e.Correlation}, {"traceparent", e.TraceParent}} {
-		d.bounded(a.name, a.value, MaxIDLength)
-	}
-	d.bounded("causationid", e.Causation, 2*MaxIDLength+1)
-	if ct := d.content; ct != "" && ct != "application/json" && !strings.HasPrefix(ct, "application/json;") && !strings.HasSuffix(ct, "+json") {
-		d.add("datacontenttype", quote(ct), "application/json", "cannot be read", ReasonSchema)
-	}
+	d.required("type", e.Type)
 	d.when()
+	d.required("tenantid", e.Tenant)
+	d.bounded("subject", e.Subject, MaxIDLength)
+	d.bounded("correlationid", e.Correlation, MaxIDLength)
+	d.bounded("causationid", e.Causation, 2*MaxIDLength+1)
+	d.bounded("traceparent", e.TraceParent, MaxIDLength)
+	if d.content != "" && !isJSON(d.content) {
+		d.add("datacontenttype", quote(d.content), "application/json", "cannot be read", ReasonSchema)
+	}
+	if e.Type != "" {
+		kind, ok := ParseType(e.Type)
+		if !ok {
+			d.add("type", quote(e.Type), kindNames(), "is not a kind of event that is known here", ReasonSchema)
+		}
+		e.Kind = kind
+	}
+	if d.noData {
+		return
+	}
+	if !d.sawData {
+		d.add("data", "", "a JSON object", "is missing", ReasonSchema)
+		return
+	}
 	if e.Data.Channel == "" {
 		e.Data.Channel = "other"
 	}
@@ -42,16 +60,31 @@ func (d *decoder) finish() {
 	} else if len(d.extra) > 0 {
 		e.Data.Extra = append(append([]byte{'{'}, d.extra...), '}')
 	}
-	kind, ok := ParseType(e.Type)
-	switch {
-	case e.Type == "":
-		d.required("type", "")
-	case !ok:
-		d.add("type", quote(e.Type), kindNames(), "is not a kind of event that is known here", ReasonSchema)
-	default:
-		e.Kind = kind
+	if e.Kind != "" {
 		d.kind()
 	}
+}
+
+// isURIReference says whether s can be a URI reference (RFC 3986). Letters beyond ASCII are let pass, as in an IRI.
+func isURIReference(s string) bool {
+	plain := !strings.HasPrefix(s, "//")
+	for i := 0; i < len(s) && plain; i++ {
+		c := s[i]
+		plain = tokenByte(c) || c == '/' || c == '.' || c == '~'
+	}
+	if plain {
+		return true
+	}
+	_, err := url.Parse(s)
+	return err == nil && !strings.ContainsAny(s, " <>\"\\^`{|}")
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
 
 func kindNames() string {
@@ -64,19 +97,20 @@ func kindNames() string {
 
 func (d *decoder) required(name, value string) {
 	if value == "" {
-		d.add(name, "", "required", "is missing", ReasonSchema)
+		if !d.faulted(name) {
+			d.add(name, "", "required", "is missing", ReasonSchema)
+		}
 		return
 	}
 	d.bounded(name, value, MaxIDLength)
 }
 
 func (d *decoder) bounded(name, value string, limit int) {
-	if !utf8.ValidString(value) {
-		d.add(name, "", "UTF-8", "is not UTF-8", ReasonParse)
+	if len(value) <= limit {
 		return
 	}
-	if len(value) > limit && utf8.RuneCountInString(value) > limit {
-		d.add(name, quote(value), fmt.Sprintf("at most %d characters", limit), "is too long", ReasonTooLarge)
+	if n := utf8.RuneCountInString(value); n > limit {
+		d.add(name, fmt.Sprintf("%d characters", n), fmt.Sprintf("at most %d characters", limit), "is too long", ReasonTooLarge)
 	}
 }
 
@@ -86,8 +120,8 @@ func (d *decoder) when() {
 		d.required("time", "")
 		return
 	}
-	t, err := time.Parse(time.RFC3339, d.time)
-	if err != nil {
+	t, ok := parseTime(d.time)
+	if !ok {
 		d.add("time", quote(d.time), "RFC 3339, such as 2026-11-20T08:31:07Z", "is not a time", ReasonSchema)
 		return
 	}
@@ -134,12 +168,12 @@ func scaleBound(lo, hi *float64) string {
 func (d *decoder) kind() {
 	spec, _ := d.event.Kind.Spec()
 	for _, name := range spec.Required {
-		if !d.event.Data.has(name) && !d.faulted(name) {
+		if !d.event.Data.has(name) && !d.faulted("data."+name) {
 			d.add("data."+name, "", "required by "+spec.Kind.Type(), "is missing", ReasonSchema)
 		}
 	}
 	for _, name := range spec.AnyOf {
-		if d.event.Data.has(name) || d.faulted(name) {
+		if d.event.Data.has(name) || d.faulted("data."+name) {
 			return
 		}
 	}
@@ -149,9 +183,9 @@ func (d *decoder) kind() {
 }
 
 // faulted says whether the field was given but wrong, so that it is not called missing as well.
-func (d *decoder) faulted(name string) bool {
-	for _, p := range d.problems {
-		if p.Field == "data."+name {
+func (d *decoder) faulted(path string) bool {
+	for i := range d.problems {
+		if d.problems[i].Field == path {
 			return true
 		}
 	}
@@ -173,9 +207,14 @@ func (data *Data) has(name string) bool {
 }
 
 func validDate(s string, dateOnly bool) bool {
-	if _, err := time.Parse(time.RFC3339, s); err == nil {
+	if _, ok := parseTime(s); ok {
 		return true
 	}
 	_, err := time.Parse(time.DateOnly, s)
-	return dateOnly && err == nil
+	return dateOnly && err == nil && len(s) == len(time.DateOnly)
+}
+
+// parseTime reads RFC 3339 to the letter; time.Parse would let pass a one-digit hour and a comma.
+func parseTime(s string) (t time.Time, ok bool) {
+	return t, len(s) <= 64 && t.UnmarshalText([]byte(s)) == nil
 }
