@@ -1,0 +1,287 @@
+// Package engine runs ClickHouse inside this process: the real query engine,
+// loaded as a shared library (libchdb), behind ClickHouse's own HTTP protocol,
+// so that clickhouse-go, curl, Grafana and every other client talk to it as
+// they would to a server.
+//
+// [Library] finds or fetches the library, [Start] opens a data directory and
+// listens, [Engine.DSN] is what a client connects to. A row's way: the client's
+// INSERT arrives over HTTP, the front finds where its data begins, opens a
+// connection of the engine, sets the request's database and settings on it,
+// feeds the data through the library's insert stream and answers when the
+// engine has committed. A SELECT goes the same way and its output is passed on
+// chunk by chunk as the engine produces it.
+//
+// It refuses a relative directory, a directory another process has open,
+// statements with several parts, and everything that would make the HTTP door a
+// door to files (INTO OUTFILE, FROM INFILE). The library has no users, so the
+// engine checks one name and password at the most and binds to loopback by
+// default: it is a store for one machine, and who may ask it what is decided by
+// those who put something in front of it.
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Config says which library to load, where its data lives and where to listen.
+// Library and Dir are required.
+type Config struct {
+	// Library is the absolute path of libchdb, as [Library] returns it.
+	Library string
+	// Dir is the data directory. It must be absolute (fsync of a part's
+	// directory fails under a relative one) and is created when missing. One
+	// process opens it at a time.
+	Dir string
+	// Addr is the TCP address to listen on, default 127.0.0.1:8123, which is
+	// ClickHouse's own port. Port 0 picks a free one.
+	Addr string
+	// User and Password protect the door when Password is not empty. User
+	// defaults to "default". With an empty Password every name is let in.
+	User, Password string
+	// MaxMemory is the most memory the engine may track in bytes, default 4 GiB.
+	// The engine lowers it to nine tenths of the machine's. Beyond it queries
+	// fail with code 241, and the process lives.
+	MaxMemory int64
+	// MarkCache is the cache of index marks in bytes, default 128 MiB. The
+	// engine's own default is 5 GiB.
+	MarkCache int64
+	// MergeThreads is the size of the background merge pool, default 2.
+	MergeThreads int
+	// MaxQueries is how many statements may run at once, default 64. A further
+	// one is answered at once with 503 and code 202. KILL QUERY is not counted.
+	MaxQueries int
+	// Logger takes changes of state; the zero value writes nothing.
+	Logger zerolog.Logger
+}
+
+// Defaults of [Config]. 4 GiB leaves a machine of 8 GiB its page cache; the
+// mark cache holds the marks of some ten thousand parts.
+const (
+	defaultAddr       = "127.0.0.1:8123"
+	defaultMaxMemory  = 4 << 30
+	defaultMarkCache  = 128 << 20
+	defaultMerges     = 2
+	defaultMaxQueries = 64
+)
+
+// Engine is an open data directory with a listening HTTP door.
+type Engine struct {
+	cfg      Config
+	abi      *abi
+	args     []string // what every connection is opened with
+	base     *conn    // keeps the engine alive between requests
+	listener net.Listener
+	server   *http.Server
+	served   chan struct{} // closed when the listener is done
+	slots    chan struct{}
+	running  registry
+	sessions sessions
+	about    about
+	nextID   atomic.Uint64
+	closing  sync.Once
+	closed   error
+}
+
+// about is what the engine says of itself once, at the start.
+type about struct {
+	version, timezone, name string
+}
+
+// Start loads the library, opens cfg.Dir and serves ClickHouse's HTTP protocol
+// on cfg.Addr. The context bounds the start only; end the engine with Close.
+//
+// A process has one engine at a time: the library keeps one data directory per
+// process. After Close another directory can be opened.
+func Start(ctx context.Context, cfg Config) (*Engine, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o750); err != nil {
+		return nil, fmt.Errorf("create engine directory %s: %w", cfg.Dir, err)
+	}
+	if err := notLocked(cfg.Dir); err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, served: make(chan struct{}), slots: make(chan struct{}, cfg.MaxQueries)}
+	var err error
+	if e.abi, err = loadABI(cfg.Library); err != nil {
+		return nil, err
+	}
+	e.abi.guarded(func() uintptr { e.abi.handlers(0); return 0 })
+	e.args = cfg.arguments()
+	begin := time.Now()
+	if e.base, err = dial(e.abi, e.args); err != nil {
+		return nil, fmt.Errorf("open engine directory %s: %w; a process opens one directory at a time, and the library wrote its reason to standard error", cfg.Dir, err)
+	}
+	if err := e.introduce(ctx); err != nil {
+		e.base.close()
+		return nil, fmt.Errorf("ask the engine its version: %w", err)
+	}
+	if e.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr); err != nil {
+		e.base.close()
+		return nil, fmt.Errorf("listen for ClickHouse clients: %w; choose another address with port 0 for a free one", err)
+	}
+	e.server = &http.Server{
+		Handler:           e.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    64 << 10, // settings and parameters ride in the URL
+	}
+	go func() {
+		defer close(e.served)
+		if err := e.server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
+			cfg.Logger.Error().Err(err).Msg("engine stopped serving")
+		}
+	}()
+	cfg.Logger.Info().Str("addr", e.Addr()).Str("dir", cfg.Dir).Str("version", e.about.version).
+		Dur("took", time.Since(begin)).Msg("engine ready")
+	return e, nil
+}
+
+// Addr is the address the engine listens on, with the port it got.
+func (e *Engine) Addr() string { return e.listener.Addr().String() }
+
+// DSN is the address in the form clickhouse-go takes, http://host:port, without
+// a database: the caller adds the one it means.
+func (e *Engine) DSN() string { return "http://" + e.Addr() }
+
+// Close stops listening, waits for running statements until ctx ends, then
+// cancels what is left, and closes the directory. Calling it again returns what
+// the first call returned.
+func (e *Engine) Close(ctx context.Context) error {
+	e.closing.Do(func() { e.closed = e.close(ctx) })
+	return e.closed
+}
+
+func (e *Engine) close(ctx context.Context) error {
+	err := e.server.Shutdown(ctx)
+	if err != nil {
+		err = fmt.Errorf("drain engine: %w; running statements were cancelled", err)
+		e.running.cancelAll(e)
+		_ = e.server.Close()
+	}
+	<-e.served
+	e.running.wait()
+	e.sessions.closeAll()
+	e.base.close()
+	e.cfg.Logger.Info().Msg("engine closed")
+	return err
+}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	if c.Addr == "" {
+		c.Addr = defaultAddr
+	}
+	if c.User == "" {
+		c.User = "default"
+	}
+	if c.MaxMemory == 0 {
+		c.MaxMemory = defaultMaxMemory
+	}
+	if c.MarkCache == 0 {
+		c.MarkCache = defaultMarkCache
+	}
+	if c.MergeThreads == 0 {
+		c.MergeThreads = defaultMerges
+	}
+	if c.MaxQueries == 0 {
+		c.MaxQueries = defaultMaxQueries
+	}
+	return c
+}
+
+// validate reports every fault at once.
+func (c Config) validate() error {
+	var faults []error
+	if !filepath.IsAbs(c.Library) {
+		faults = append(faults, fmt.Errorf("engine Library is %q, must be the absolute path that Library returns", c.Library))
+	}
+	if !filepath.IsAbs(c.Dir) {
+		faults = append(faults, fmt.Errorf("engine Dir is %q, must be an absolute path", c.Dir))
+	}
+	if c.MaxMemory < 256<<20 {
+		faults = append(faults, fmt.Errorf("engine MaxMemory is %d bytes, must be at least 256 MiB", c.MaxMemory))
+	}
+	if c.MarkCache < 1<<20 {
+		faults = append(faults, fmt.Errorf("engine MarkCache is %d bytes, must be at least 1 MiB", c.MarkCache))
+	}
+	if c.MergeThreads < 1 || c.MergeThreads > 64 {
+		faults = append(faults, fmt.Errorf("engine MergeThreads is %d, must be 1 to 64", c.MergeThreads))
+	}
+	if c.MaxQueries < 1 || c.MaxQueries > 1024 {
+		faults = append(faults, fmt.Errorf("engine MaxQueries is %d, must be 1 to 1024", c.MaxQueries))
+	}
+	return errors.Join(faults...)
+}
+
+// arguments are what every connection is opened with. Server options count on
+// the first connection only; settings count on each.
+func (c Config) arguments() []string {
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	return []string{
+		"--path=" + c.Dir,
+		"--max_server_memory_usage=" + number(c.MaxMemory),
+		"--mark_cache_size=" + number(c.MarkCache),
+		"--uncompressed_cache_size=0",
+		"--background_pool_size=" + number(int64(c.MergeThreads)),
+		"--background_merges_mutations_concurrency_ratio=2",
+		"--background_schedule_pool_size=8",
+		"--background_common_pool_size=2",
+		"--background_move_pool_size=1",
+		"--background_fetches_pool_size=1",
+		// A server does not take "1 + 1" for a SELECT nor show its stack.
+		"--implicit_select=0",
+		"--allow_introspection_functions=0",
+		"--storage_file_read_method=pread",
+	}
+}
+
+// introduce asks the engine what the response headers will say.
+func (e *Engine) introduce(context.Context) error {
+	out, _, err := e.base.exec("SELECT version() AS v, timezone() AS tz, displayName() AS name", "JSONEachRow")
+	if err != nil {
+		return err
+	}
+	var row struct{ V, TZ, Name string }
+	if err := json.Unmarshal(out, &row); err != nil {
+		return err
+	}
+	e.about = about{version: row.V, timezone: row.TZ, name: row.Name}
+	return nil
+}
+
+// notLocked reports who has the directory open. The library takes the same lock
+// on the same file and only says so on standard error.
+func notLocked(dir string) error {
+	path := filepath.Join(dir, "status")
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at engine lock %s: %w", path, err)
+	}
+	defer f.Close()
+	if err := tryLock(f); err != nil {
+		holder, _ := os.ReadFile(path)
+		who, _, _ := strings.Cut(string(holder), "\n")
+		return fmt.Errorf("engine directory %s is open in another process (%s): stop it, or use another directory", dir, who)
+	}
+	return nil
+}
