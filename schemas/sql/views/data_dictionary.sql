@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW data_dictionary AS SELECT 1 AS one

@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW needs_response AS SELECT 1 AS one

@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW theme_reach AS SELECT 1 AS one

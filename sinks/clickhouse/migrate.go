@@ -1,0 +1,212 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/earshot/earshot/schemas/sql"
+)
+
+// MigrateOptions say how to migrate.
+type MigrateOptions struct {
+	// DryRun, where set, gets the statements that would be run; nothing is changed, not even the bookkeeping.
+	DryRun io.Writer
+	// Owner names this migrator in the lock; default: a random name.
+	Owner string
+	// Wait is how long to wait for another migrator to finish. Default 1 min.
+	Wait time.Duration
+}
+
+// Applied is one statement that a migration has run, or would run.
+type Applied struct {
+	Version uint32
+	Name    string
+	SHA256  string
+	Reason  string // "new" or "changed" or "unfinished" or "missing" or "tables changed"
+}
+
+// DriftError says that a table was created by another text than the one this program has. Tables hold data, so nothing
+// is changed in silence.
+type DriftError struct {
+	Version           uint32
+	Name              string
+	Recorded, Program string // SHA-256, hex
+}
+
+// Error names the table and both hashes, and says what to do.
+func (e *DriftError) Error() string {
+	return fmt.Sprintf("table %s (version %d) was created from a statement with SHA-256 %s, this program has %s: run the version that created it, or add the change as a new version", e.Name, e.Version, e.Recorded, e.Program)
+}
+
+// Permanent reports that a retry is pointless.
+func (e *DriftError) Permanent() bool { return true }
+
+// Migrate brings the database to what this program needs and returns what it did, nothing if nothing was to do. Tables
+// are created once, in order; one that was created from another text is refused with a [DriftError] before anything is
+// changed. Views are created again when their text, or a table, has changed.
+//
+// One migrator works at a time: in one process or on one machine by the lock of the data directory, which is the
+// caller's, and between machines by a claim in the table schema_lock that lapses after ten minutes.
+func (s *Store) Migrate(ctx context.Context, opts MigrateOptions) ([]Applied, error) {
+	if opts.DryRun != nil {
+		return s.dryRun(ctx, opts.DryRun)
+	}
+	for _, o := range sql.Bookkeeping() {
+		if err := s.exec(ctx, o.SQL, nil); err != nil {
+			return nil, wrap("create table "+o.Name, err)
+		}
+	}
+	owner := defaulted(opts.Owner, uuid.NewString())
+	if err := s.lock(ctx, owner, defaulted(opts.Wait, time.Minute)); err != nil {
+		return nil, err
+	}
+	// The lock is given back even if the caller gave up; if that fails, it lapses.
+	defer s.unlock(context.WithoutCancel(ctx), owner)
+	steps, err := s.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done := make([]Applied, 0, len(steps))
+	for _, step := range steps {
+		if err := s.apply(ctx, step); err != nil {
+			return done, err
+		}
+		done = append(done, step.applied())
+	}
+	return done, nil
+}
+
+// step is one statement to run.
+type step struct {
+	sql.Object
+	statement string
+	reason    string
+}
+
+func (st step) applied() Applied {
+	return Applied{Version: st.Version, Name: st.Name, SHA256: st.SHA256, Reason: st.reason}
+}
+
+// plan compares what is recorded with what the program has.
+func (s *Store) plan(ctx context.Context) ([]step, error) {
+	recorded, err := s.recorded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	exists, err := s.objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, err := s.Live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var steps []step
+	for _, o := range sql.Tables() {
+		r, known := recorded[o.Version]
+		switch {
+		case !known:
+			steps = append(steps, step{o, o.SQL, "new"})
+		case r.SHA256 != o.SHA256 && r.Status == statusApplied:
+			return nil, &DriftError{Version: o.Version, Name: o.Name, Recorded: r.SHA256, Program: o.SHA256}
+		case r.Status != statusApplied:
+			steps = append(steps, step{o, o.SQL, "unfinished"})
+		case !exists[o.Name]:
+			return nil, refuse("migrate", "table %s is recorded as created but does not exist: restore it, or drop the table schema_migrations to begin anew", o.Name)
+		}
+	}
+	tables := len(steps) > 0
+	for _, o := range sql.Views() {
+		r, known := recorded[o.Version]
+		reason := ""
+		switch {
+		case !known:
+			reason = "new"
+		case r.SHA256 != o.SHA256:
+			reason = "changed"
+		case r.Status != statusApplied:
+			reason = "unfinished"
+		case !exists[o.Name]:
+			reason = "missing"
+		case tables:
+			reason = "tables changed"
+		default:
+			continue
+		}
+		steps = append(steps, step{o, o.WithLive(live), reason})
+	}
+	return steps, nil
+}
+
+// apply runs a statement between two records, so that one that was cut off is seen.
+func (s *Store) apply(ctx context.Context, st step) error {
+	if err := s.record(ctx, st, statusStarted, ""); err != nil {
+		return err
+	}
+	if err := s.exec(ctx, st.statement, nil); err != nil {
+		err = wrap("migrate "+st.Path, err)
+		// What the caller needs to see is the failure of the statement; that of its record would only repeat it.
+		_ = s.record(context.WithoutCancel(ctx), st, statusFailed, err.Error())
+		return err
+	}
+	return s.record(ctx, st, statusApplied, "")
+}
+
+func (s *Store) dryRun(ctx context.Context, w io.Writer) ([]Applied, error) {
+	steps, err := s.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Applied, 0, len(steps))
+	for _, st := range steps {
+		if _, err := fmt.Fprintf(w, "-- %s (version %d, %s)\n%s;\n\n", st.Path, st.Version, st.reason, st.statement); err != nil {
+			return nil, fmt.Errorf("write the statements: %w", err)
+		}
+		out = append(out, st.applied())
+	}
+	return out, nil
+}
+
+// livePattern finds the live generation in the statement of feedback_current as the server keeps it.
+var livePattern = regexp.MustCompile(`generation = (\d+)`)
+
+// Live is the generation that the views show; 1 where the views do not exist yet.
+func (s *Store) Live(ctx context.Context) (uint32, error) {
+	rows, err := s.conn.Query(ctx, "SELECT create_table_query FROM system.tables WHERE database = "+literal(s.database)+" AND name = 'feedback_current'")
+	if err != nil {
+		return 0, wrap("find the live generation", err)
+	}
+	defer rows.Close()
+	generation := uint32(1)
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return 0, wrap("find the live generation", err)
+		}
+		m := livePattern.FindStringSubmatch(text)
+		if m == nil {
+			return 0, refuse("find the live generation", "the view feedback_current was replaced by another: drop it and migrate again")
+		}
+		n, err := strconv.ParseUint(m[1], 10, 32)
+		if err != nil {
+			return 0, refuse("find the live generation", "%w", err)
+		}
+		generation = uint32(n)
+	}
+	return generation, wrap("find the live generation", rows.Err())
+}
+
+// SetLive makes the views show another generation, in one step: every reader sees all of the old labels or all of the
+// new ones. The rows of both stay where they are.
+func (s *Store) SetLive(ctx context.Context, generation uint32) error {
+	if generation == 0 {
+		return refuse("set the live generation", "generations count from 1")
+	}
+	return wrap(fmt.Sprintf("set the live generation to %d", generation), s.exec(ctx, sql.Live(generation), nil))
+}

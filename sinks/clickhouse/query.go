@@ -1,0 +1,65 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/earshot/earshot/schemas/sql"
+)
+
+// DefaultFormat is how results are written where no format is named: a table for people.
+const DefaultFormat = "PrettyCompactMonoBlock"
+
+// Query runs one reading statement and writes its result to w in any of ClickHouse's output formats ("CSVWithNames",
+// "JSONEachRow", "Parquet", …; empty: [DefaultFormat]), as it comes, without holding it. The statement may use parameters,
+// written {name:Type}, whose values are params. Statements that write are refused by the server.
+//
+// When it returns an error, part of a result may have been written already.
+func (s *Store) Query(ctx context.Context, statement string, params map[string]string, format string, w io.Writer) error {
+	return s.query(ctx, "query ClickHouse", statement, params, format, w)
+}
+
+// Named runs a named query with the parameters given, the others at their defaults.
+func (s *Store) Named(ctx context.Context, q sql.Query, params map[string]string, format string, w io.Writer) error {
+	all := make(map[string]string, len(q.Params))
+	for _, p := range q.Params {
+		all[p.Name] = p.Default
+	}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if _, ok := all[name]; !ok {
+			return refuse("run query "+q.Name, "it has no parameter %q: it takes %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+		}
+		all[name] = params[name]
+	}
+	return s.query(ctx, "run query "+q.Name, q.SQL, all, format, w)
+}
+
+func (s *Store) query(ctx context.Context, op, statement string, params map[string]string, format string, w io.Writer) error {
+	format = defaulted(format, DefaultFormat)
+	r, err := s.conn.QueryFormat(ch.Context(ctx,
+		ch.WithParameters(params),
+		ch.WithSettings(ch.Settings{"readonly": 2}), // reads, and settings of its own
+	), format, strings.TrimRight(statement, "; \t\r\n"))
+	switch {
+	case errors.Is(err, ch.ErrFormatNativeUnsupported):
+		return refuse(op, "results in a format need HTTP: give the store's address as http://host:8123 instead of clickhouse://")
+	case err != nil:
+		return wrap(op, err)
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		return wrap(op, errors.Join(err, r.Close()))
+	}
+	return wrap(op, r.Close())
+}
+
+// Value runs a query of one row and one column and reads it into dest.
+func (s *Store) Value(ctx context.Context, statement string, dest any) error {
+	return wrap(fmt.Sprintf("query %.60s", statement), s.conn.QueryRow(ctx, statement).Scan(dest))
+}
