@@ -1,6 +1,9 @@
 package schemas
 
 import (
+	"bytes"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,6 +77,30 @@ func AppendData(dst []byte, data *Data) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, extra[1:len(extra)-1]...)
+	}
+	return append(dst, '}')
+}
+
+// AppendBinary appends an event that came in binary mode in CloudEvents' structured JSON form: every attribute as it was
+// sent, extensions of others included, and data, which must be JSON, byte for byte. No data, no member data.
+func AppendBinary(dst []byte, attrs Attributes, data []byte) []byte {
+	dst = append(dst, '{')
+	first := len(dst)
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		if name == "data" || name == "data_base64" { // no attributes, and the members of these names are taken
+			continue
+		}
+		if len(dst) > first {
+			dst = append(dst, ',')
+		}
+		dst = append(appendQuoted(dst, name), ':')
+		dst = appendQuoted(dst, attrs[name])
+	}
+	if data = bytes.TrimSpace(data); len(data) > 0 {
+		if len(dst) > first {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, `"data":`...), data...)
 	}
 	return append(dst, '}')
 }

@@ -114,6 +114,36 @@ var fieldByName = func() map[string]*field {
 	return m
 }()
 
+// FieldSpec describes one member of data, for pages and forms that must name them all.
+type FieldSpec struct {
+	Name string // as in JSON
+	Type string // of its JSON value: string, number, boolean, object or array
+	Doc  string // one sentence
+}
+
+// Fields lists the members of data in the order of the published contract.
+func Fields() []FieldSpec {
+	out := make([]FieldSpec, len(fields))
+	for i := range fields {
+		out[i] = FieldSpec{Name: fields[i].name, Type: fields[i].typ.json(), Doc: fields[i].doc}
+	}
+	return out
+}
+
+func (t fieldType) json() string {
+	switch t {
+	case numberField:
+		return "number"
+	case booleanField:
+		return "boolean"
+	case consentField, metadataField:
+		return "object"
+	case attachField:
+		return "array"
+	}
+	return "string"
+}
+
 // checkText reports what is wrong with a string field, without its path, and returns the value to keep.
 func (f *field) checkText(s string) (string, *Problem) {
 	if i := strings.IndexByte(s, 0); i >= 0 {

@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/earshot/earshot/schemas"
+)
+
+// accepted is the answer to a request whose events are committed, in the order of the request.
+type accepted struct {
+	Accepted int      `json:"accepted"`
+	IDs      []string `json:"ids"`       // as the producer named them
+	EventIDs []string `json:"event_ids"` // as every table of Earshot names them
+}
+
+// publish hands the events to the log, in the bytes given, and answers the request.
+func (g *Gateway) publish(w http.ResponseWriter, r *http.Request, events []*schemas.Event, raw [][]byte) {
+	if wait := g.clients.take(r, g.cfg.Now(), len(events)); wait > 0 {
+		g.countAll(events, outcomeLimited)
+		writeProblem(w, tooFast(wait))
+		return
+	}
+	msgs := make([]schemas.Message, len(events))
+	answer := accepted{Accepted: len(events), IDs: make([]string, len(events)), EventIDs: make([]string, len(events))}
+	for i, e := range events {
+		shard := schemas.Shard(e.PartitionKey(), g.cfg.Shards)
+		msgs[i] = schemas.Message{Shard: shard, Subject: e.LogSubject(shard), Header: g.header, Data: raw[i]}
+		answer.IDs[i], answer.EventIDs[i] = e.ID, e.Identity().String()
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.PublishTimeout)
+	defer cancel()
+	if err := g.cfg.Log.Publish(ctx, msgs); err != nil {
+		g.refused(w, events, err)
+		return
+	}
+	if g.failing.CompareAndSwap(true, false) {
+		g.cfg.Logger.Info().Msg("the log takes events again")
+	}
+	g.countAll(events, outcomeAccepted)
+	body, err := json.Marshal(answer)
+	if err != nil {
+		panic(err) // strings only: it cannot happen
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(http.StatusAccepted)
+	w.Write(append(body, '\n')) // a client that has gone will send again, and be counted as a duplicate
+}
+
+// refused answers for a log that did not take the events.
+func (g *Gateway) refused(w http.ResponseWriter, events []*schemas.Event, err error) {
+	if errors.Is(err, schemas.ErrBusy) {
+		g.countAll(events, outcomeBusy)
+		writeProblem(w, problem{Type: typeBusy, Status: http.StatusServiceUnavailable, retryAfter: time.Second,
+			Detail: "more is coming in than the log can write; nothing was stored, send again later"})
+		return
+	}
+	g.countAll(events, outcomeUnavailable)
+	// A client that hung up says nothing about the log.
+	if !errors.Is(err, context.Canceled) && g.failing.CompareAndSwap(false, true) {
+		g.cfg.Logger.Error().Err(err).Msg("the log does not take events; clients are told to send again until it does")
+	}
+	writeProblem(w, problem{Type: typeUnavailable, Status: http.StatusServiceUnavailable, retryAfter: 5 * time.Second,
+		Detail: "the log did not confirm the write; send the same events again, what is stored already is not stored twice"})
+}
+
+// countAll counts the events by channel.
+func (g *Gateway) countAll(events []*schemas.Event, outcome string) {
+	for i := 0; i < len(events); { // runs of one channel are the rule
+		j := i + 1
+		for j < len(events) && events[j].Data.Channel == events[i].Data.Channel {
+			j++
+		}
+		g.metrics.count(events[i].Data.Channel, outcome, j-i)
+		i = j
+	}
+}
+
+func tooFast(wait time.Duration) problem {
+	return problem{Type: typeRate, Status: http.StatusTooManyRequests, retryAfter: wait,
+		Detail: "this address sends more events than it may; nothing was stored, send again after the time given"}
+}
