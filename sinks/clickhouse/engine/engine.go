@@ -99,6 +99,8 @@ type Engine struct {
 // about is what the engine says of itself once, at the start.
 type about struct {
 	version, timezone, name string
+	location                *time.Location
+	settings                map[string]bool // the names it knows
 }
 
 // Start loads the library, opens cfg.Dir and serves ClickHouse's HTTP protocol
@@ -128,7 +130,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	if e.base, err = dial(e.abi, e.args); err != nil {
 		return nil, fmt.Errorf("open engine directory %s: %w; a process opens one directory at a time, and the library wrote its reason to standard error", cfg.Dir, err)
 	}
-	if err := e.introduce(ctx); err != nil {
+	if e.about, err = introduce(e.base); err != nil {
 		e.base.close()
 		return nil, fmt.Errorf("ask the engine its version: %w", err)
 	}
@@ -137,10 +139,11 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("listen for ClickHouse clients: %w; choose another address with port 0 for a free one", err)
 	}
 	e.server = &http.Server{
-		Handler:           e.routes(),
+		// A web page must not reach the engine through its reader's browser.
+		Handler:           http.NewCrossOriginProtection().Handler(e.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    64 << 10, // settings and parameters ride in the URL
+		MaxHeaderBytes:    1 << 20, // a statement may ride in the URL; a server takes as much
 	}
 	go func() {
 		defer close(e.served)
@@ -252,18 +255,28 @@ func (c Config) arguments() []string {
 	}
 }
 
-// introduce asks the engine what the response headers will say.
-func (e *Engine) introduce(context.Context) error {
-	out, _, err := e.base.exec("SELECT version() AS v, timezone() AS tz, displayName() AS name", "JSONEachRow")
+// introduce asks the engine what the front must know of it.
+func introduce(c *conn) (about, error) {
+	out, _, err := c.exec("SELECT version() AS v, timezone() AS tz, displayName() AS name", "JSONEachRow")
 	if err != nil {
-		return err
+		return about{}, err
 	}
 	var row struct{ V, TZ, Name string }
 	if err := json.Unmarshal(out, &row); err != nil {
-		return err
+		return about{}, err
 	}
-	e.about = about{version: row.V, timezone: row.TZ, name: row.Name}
-	return nil
+	me := about{version: row.V, timezone: row.TZ, name: row.Name, location: time.UTC, settings: make(map[string]bool)}
+	if location, err := time.LoadLocation(row.TZ); err == nil {
+		me.location = location
+	}
+	names, _, err := c.exec("SELECT name FROM system.settings", "TabSeparatedRaw")
+	if err != nil {
+		return about{}, err
+	}
+	for name := range strings.Lines(string(names)) {
+		me.settings[strings.TrimSpace(name)] = true
+	}
+	return me, nil
 }
 
 // notLocked reports who has the directory open. The library takes the same lock

@@ -26,23 +26,21 @@ func (e *Exception) Error() string { return e.Text }
 const (
 	codeBadArguments       = 36
 	codeNotImplemented     = 48
-	codeUnknownFormat      = 73
 	codeSyntax             = 62
+	codeUnknownCompression = 89
 	codeUnknownSetting     = 115
-	codeReadonly           = 164
 	codeTooManyQueries     = 202
 	codeSameID             = 216
+	codeAborted            = 236
+	codeCannotDecompress   = 271
 	codeIntoOutfile        = 358
 	codeNoSession          = 372
 	codeSessionLocked      = 373
-	codeCancelled          = 394
 	codeBadSessionTimeout  = 374
+	codeTooManyBytes       = 396
 	codeAuthentication     = 516
 	codeTooLarge           = 619
 	codeUnknownException   = 1002
-	codeCannotDecompress   = 271
-	codeAborted            = 236
-	codeUnknownCompression = 89
 )
 
 // errNoResult is a null answer of the library, which its header rules out.

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -52,7 +53,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-ClickHouse-Timezone", e.about.timezone)
 	h.Set("Date", begin.UTC().Format(http.TimeFormat))
 
-	a := &answer{w: w, control: http.NewResponseController(w), begin: begin, version: e.about.version}
+	a := &answer{w: w, control: http.NewResponseController(w), begin: begin, about: &e.about}
 	if err := e.admit(r); err != nil {
 		a.fail(err)
 		return
@@ -128,7 +129,7 @@ type answer struct {
 	control *http.ResponseController
 	req     *request
 	begin   time.Time
-	version string
+	about   *about
 	stats   stats
 	tag     string // marks an exception inside a body that has begun
 	held    []byte
@@ -138,6 +139,10 @@ type answer struct {
 
 // holdBack is how much of a result is held before the head is sent.
 const holdBack = 1 << 20
+
+// maxHeld is the largest result that wait_end_of_query holds, 256 MiB. A server
+// would go on in a temporary file.
+const maxHeld = 256 << 20
 
 // open prepares the body's compressions and the headers known by now.
 func (a *answer) open(format string) error {
@@ -160,6 +165,9 @@ type heldWriter struct{ a *answer }
 // Write holds bytes back until there are enough.
 func (h heldWriter) Write(p []byte) (int, error) {
 	a := h.a
+	if !a.sent && a.req.wholeFirst && len(a.held)+len(p) > maxHeld {
+		return 0, exceptionf(codeTooManyBytes, "TOO_MANY_ROWS_OR_BYTES", "With wait_end_of_query=1 a result may have %d bytes at most", maxHeld)
+	}
 	if !a.sent && (a.req.wholeFirst || len(a.held)+len(p) < holdBack) {
 		a.held = append(a.held, p...)
 		return len(p), nil
@@ -229,13 +237,18 @@ func (a *answer) fail(err error) {
 			x = exceptionf(codeAborted, "ABORTED", "%s", err)
 		}
 	}
-	message := x.Text + " (version " + a.version + ")\n"
+	message := x.Text
+	if !strings.HasSuffix(message, ")") || !strings.Contains(message, " (version ") {
+		message += " (version " + a.about.version + ")"
+	}
+	message += "\n"
 	if a.sent {
 		// The frame that clients look for when a body breaks off. It goes around
 		// the compressions: a compressed body cannot be mended, only ended.
 		length := strconv.Itoa(len(message))
 		_, _ = a.write([]byte("\r\n__exception__\r\n" + a.tag + "\r\n" + message + length + " " + a.tag + "\r\n__exception__\r\n"))
-		panic(http.ErrAbortHandler)
+		_ = a.control.Flush()
+		panic(http.ErrAbortHandler) // no last chunk: the client must see it broke
 	}
 	h := a.w.Header()
 	h.Del("Content-Encoding")

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	chproto "github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
@@ -17,12 +16,12 @@ import (
 // revision above 0 puts a header before each block. The library has no setting
 // for it, so blocks are decoded and encoded again. before is called ahead of
 // each write.
-func recode(in io.Reader, out io.Writer, revision uint64, before func()) error {
+func recode(in io.Reader, out io.Writer, revision uint64, sc *column.ServerContext, before func()) error {
 	revision = min(revision, proto.DBMS_TCP_PROTOCOL_VERSION)
 	reader := chproto.NewReader(in)
 	buffer := new(chproto.Buffer)
 	for {
-		block := proto.Block{ServerContext: &column.ServerContext{Timezone: time.UTC}}
+		block := proto.Block{ServerContext: sc}
 		err := block.Decode(reader, 0)
 		if errors.Is(err, io.EOF) && len(block.Columns) == 0 {
 			return nil
@@ -65,4 +64,10 @@ func encode(block *proto.Block, buffer *chproto.Buffer, revision uint64) error {
 		}
 	}
 	return nil
+}
+
+// columns is what the column types want to know of the engine.
+func (a about) columns() *column.ServerContext {
+	v := proto.ParseVersion(a.version)
+	return &column.ServerContext{VersionMajor: v.Major, VersionMinor: v.Minor, VersionPatch: v.Patch, Timezone: a.location}
 }

@@ -20,8 +20,8 @@ const clientID = "if(Settings['" + carrier + "'] = '', query_id, Settings['" + c
 // registry is the statements that run, by the id clients know them by.
 type registry struct {
 	mu      sync.Mutex
-	idle    sync.Cond
 	entries map[string]struct{}
+	all     sync.WaitGroup
 }
 
 // add takes the id, or says that a statement with it is running. A server
@@ -37,6 +37,7 @@ func (r *registry) add(id string) error {
 		return exceptionf(codeSameID, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "Query with id = %s is already running", id)
 	}
 	r.entries[id] = struct{}{}
+	r.all.Add(1)
 	return nil
 }
 
@@ -45,22 +46,11 @@ func (r *registry) remove(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.entries, id)
-	if len(r.entries) == 0 && r.idle.L != nil {
-		r.idle.Broadcast()
-	}
+	r.all.Done()
 }
 
 // wait returns when nothing runs.
-func (r *registry) wait() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.idle.L == nil {
-		r.idle.L = &r.mu
-	}
-	for len(r.entries) > 0 {
-		r.idle.Wait()
-	}
-}
+func (r *registry) wait() { r.all.Wait() }
 
 // cancelAll asks every running statement to end, once.
 func (r *registry) cancelAll(e *Engine) {
@@ -106,7 +96,7 @@ func (e *Engine) killUntil(id string, done <-chan struct{}) {
 // clients know: in KILL QUERY the column query_id, elsewhere the table
 // system.processes is replaced by the same table with that column exchanged.
 func withClientIDs(sql string, f facts) string {
-	if f.first == "KILL" {
+	if f.verb == "KILL" {
 		var b strings.Builder
 		last := 0
 		for _, id := range f.ids {

@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 )
 
 // run executes one statement: a slot, an id, a connection with the request's
-// database and settings, then the statement itself. When the client goes away
-// the statement is cancelled.
+// database and settings, then the statement itself. When the client goes away,
+// or can no longer be written to, the statement is cancelled.
 func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	var f facts
 	if req.insert == nil {
@@ -19,7 +21,7 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 			return err
 		}
 	}
-	if f.first != "KILL" { // the way out when all slots are taken
+	if f.verb != "KILL" { // the way out when all slots are taken
 		select {
 		case e.slots <- struct{}{}:
 			defer func() { <-e.slots }()
@@ -39,83 +41,101 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	}
 	defer release()
 
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	defer close(done)
 	stop := context.AfterFunc(ctx, func() { e.killUntil(req.id, done) })
-	defer stop()
+	defer func() { stop(); close(done); cancel() }()
 
+	for _, table := range req.external {
+		if err := table.load(c); err != nil {
+			return err
+		}
+	}
 	if req.insert != nil {
 		return e.insert(c, req, a)
 	}
-	return e.query(c, req, f, a)
+	format := first(f.format, req.format)
+	if err := a.open(format); err != nil {
+		return err
+	}
+	switch sql := withClientIDs(req.sql[:f.bodyEnd], f); {
+	case !f.selects():
+		err = whole(c, req, sql, format, a)
+	case plain(format):
+		err = chunks(c, req, sql, format, a)
+	default:
+		err = piped(c, req, f, format, a, cancel)
+	}
+	if err != nil {
+		return err
+	}
+	return a.finish()
 }
 
-// refuse turns down what a server would not run over HTTP or the library would
-// take for a command of its own.
+// refuse turns down what a server would not run over HTTP, what the library
+// would take for a command of its own, and what would end this process.
 func refuse(sql string, f facts) error {
 	switch {
-	case strings.TrimSpace(sql) == "":
+	case f.verb == "":
 		return exceptionf(codeSyntax, "SYNTAX_ERROR", "Syntax error: Empty query")
 	case f.several:
 		return exceptionf(codeSyntax, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed): failed at position %d (;)", f.bodyEnd+1)
 	case f.outfile:
 		return exceptionf(codeIntoOutfile, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed")
 	case f.infile:
-		return exceptionf(codeNotImplemented, "NOT_IMPLEMENTED", "FROM INFILE is not allowed; send the data in the body")
-	case f.first == "" || clientCommand(f.first):
-		return exceptionf(codeSyntax, "SYNTAX_ERROR", "Syntax error: failed at position 1 (%s)", sql[:min(len(sql), 64)])
+		return exceptionf(codeNotImplemented, "NOT_IMPLEMENTED", "FROM INFILE is not allowed, send the data in the body")
+	case f.verb == "SYSTEM" && (f.second == "SHUTDOWN" || f.second == "KILL"):
+		return exceptionf(codeNotImplemented, "NOT_IMPLEMENTED", "SYSTEM %s would end the process that the engine is part of", f.second)
+	case notSQL(f.verb):
+		return exceptionf(codeSyntax, "SYNTAX_ERROR", "Syntax error: failed at position 1 (%s)", strings.ToValidUTF8(sql[:min(len(sql), 64)], "?"))
 	}
 	return nil
 }
 
-// clientCommand reports whether the library's built-in client would take the
-// word for itself rather than for SQL.
-func clientCommand(word string) bool {
-	switch word {
-	case "EXIT", "QUIT", "LOGOUT", "HELP", "Q":
+// notSQL reports whether no statement begins with the word. Some such words the
+// library takes for its own, "quit" and its like in several alphabets, and would
+// answer with nothing at all.
+func notSQL(verb string) bool {
+	switch verb {
+	case "EXIT", "QUIT", "LOGOUT", "Q":
 		return true
 	}
-	return false
+	return verb[0] < 'A' || verb[0] > 'Z'
 }
 
 // connect opens or takes the request's connection and prepares it. release
 // closes it or gives it back.
 func (e *Engine) connect(req *request) (c *conn, release func(), err error) {
 	if req.session == "" {
-		c, err = dial(e.abi, append(e.args[:len(e.args):len(e.args)], "--"+carrier+"="+req.id))
+		c, err = e.dialWith(append(req.settings, setting{carrier, req.id}))
+		if err == nil {
+			if err = c.use(req.database); err != nil {
+				c.close()
+			}
+		}
 		if err != nil {
 			return nil, nil, err
 		}
-		release = c.close
-		defer func() {
-			if err != nil {
-				c.close()
-			}
-		}()
-		return c, release, prepare(c, req.database, req.settings)
+		return c, c.close, nil
 	}
-	c, err = e.sessions.take(req.session, req.newSession, func() (*conn, error) {
-		c, err := dial(e.abi, e.args)
-		if err == nil && req.database != "" {
-			if err = prepare(c, req.database, nil); err != nil {
-				c.close()
-			}
-		}
-		return c, err
-	})
+	c, err = e.sessions.take(req.session, req.newSession, func() (*conn, error) { return dial(e.abi, e.args) })
 	if err != nil {
 		return nil, nil, err
 	}
+	// What the URL sets is for one statement, what SET and USE set stays.
 	settings := append(req.settings, setting{carrier, req.id})
-	old, err := c.saved(settings)
+	old, database, err := c.saved(settings)
 	release = func() {
+		if req.database != "" {
+			_ = c.use(database)
+		}
 		// Also ends the statement in the engine's eyes: after a failure it would
 		// stay in system.processes until the next statement on its connection.
-		_, _, _ = c.exec(setStatement(old), "Null")
+		_ = c.set(old)
 		e.sessions.give(req.session, req.timeout)
 	}
 	if err == nil {
-		err = prepare(c, "", settings)
+		err = errors.Join(c.set(settings), c.use(req.database))
 	}
 	if err != nil {
 		release()
@@ -124,82 +144,120 @@ func (e *Engine) connect(req *request) (c *conn, release func(), err error) {
 	return c, release, nil
 }
 
-// prepare sets the database and settings of a connection.
-func prepare(c *conn, database string, settings []setting) error {
-	if database != "" && database != "default" {
-		if _, _, err := c.exec("USE "+identifier(database), "Null"); err != nil {
-			return err
+// dialWith opens a connection with settings. Settings that the engine knows go
+// with the connect, which costs nothing; when that is refused, or there is one
+// it does not know, SET says why.
+func (e *Engine) dialWith(settings []setting) (*conn, error) {
+	args := append(make([]string, 0, len(e.args)+len(settings)), e.args...)
+	unknown := false
+	for _, s := range settings {
+		unknown = unknown || !e.about.settings[s.name]
+		args = append(args, "--"+s.name+"="+s.value)
+	}
+	if !unknown {
+		if c, err := dial(e.abi, args); err == nil {
+			return c, nil
 		}
 	}
-	if len(settings) > 0 {
-		if _, _, err := c.exec(setStatement(settings), "Null"); err != nil {
-			return err
+	c, err := dial(e.abi, e.args)
+	if err == nil {
+		if err = c.set(settings); err != nil {
+			c.close()
 		}
 	}
-	return nil
+	return c, err
 }
 
-// query runs a statement without data of its own and passes its output on.
-func (e *Engine) query(c *conn, req *request, f facts, a *answer) error {
-	format := first(f.format, req.format)
-	if err := a.open(format); err != nil {
-		return err
+// plain reports whether a format is rows and nothing else. The library formats
+// each chunk as a document of its own, so only such formats can be joined.
+func plain(format string) bool {
+	switch format {
+	case "Native", "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "Raw", "CSV", "RowBinary", "Null",
+		"JSONEachRow", "JSONLines", "NDJSON", "JSONL", "JSONCompactEachRow", "JSONStringsEachRow",
+		"JSONCompactStringsEachRow", "TSKV", "LineAsString", "MsgPack", "Protobuf":
+		return true
 	}
-	sql := withClientIDs(req.sql[:f.bodyEnd], f)
-	if !f.streams() {
-		return e.whole(c, req, sql, format, a)
-	}
-	out, err := c.stream(sql, format, req.parameters)
-	if err != nil {
-		return err
-	}
-	defer out.close()
-	if format == "Native" && req.protocol > 0 {
-		err = recode(out, a.out, req.protocol, func() { a.stats = out.stats })
-	} else {
-		err = pass(out, a)
-	}
-	if err != nil {
-		return err
-	}
-	a.stats = out.stats
-	return a.finish()
+	return false
 }
 
-// pass copies the engine's output as it is.
-func pass(out *rows, a *answer) error {
-	for {
-		chunk, err := out.next()
-		a.stats = out.stats
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := a.out.Write(chunk); err != nil {
-			return err
-		}
-	}
-}
-
-// whole runs a statement that the library does not stream: its output is small,
-// or in a format that is written in one piece.
-func (e *Engine) whole(c *conn, req *request, sql, format string, a *answer) error {
+// whole runs a statement whose output is small.
+func whole(c *conn, req *request, sql, format string, a *answer) error {
 	out, st, err := c.exec(sql, format, req.parameters...)
 	if err != nil {
 		return err
 	}
 	a.stats = st
-	if format == "Native" && req.protocol > 0 {
-		err = recode(bytes.NewReader(out), a.out, req.protocol, func() {})
-	} else {
-		_, err = a.out.Write(out)
-	}
+	return pass(bytes.NewReader(out), req, format, a, func() {})
+}
+
+// chunks runs a SELECT and passes on each chunk as the engine makes it.
+func chunks(c *conn, req *request, sql, format string, a *answer) error {
+	out, err := c.stream(sql, format, req.parameters)
 	if err != nil {
 		return err
 	}
-	return a.finish()
+	defer out.close()
+	err = pass(out, req, format, a, func() { a.stats = out.stats })
+	a.stats = out.stats
+	return err
+}
+
+// piped runs a SELECT in a format with a beginning and an end: the engine writes
+// the document into a pipe, by the clause it has for files, while the other end
+// is passed on. Without it such a result would have to be held whole.
+func piped(c *conn, req *request, f facts, format string, a *answer, cancel func()) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("open result pipe: %w", err)
+	}
+	defer r.Close()
+	clause := fmt.Sprintf("\nINTO OUTFILE '/dev/fd/%d' TRUNCATE FORMAT %s", w.Fd(), format)
+	sql := withClientIDs(req.sql[:f.clause[0]]+clause+req.sql[f.clause[1]:f.bodyEnd], f)
+
+	passed := make(chan error, 1)
+	go func() {
+		err := pass(r, req, format, a, func() {})
+		if err != nil {
+			cancel()
+			// The engine must find a reader until it notices: a broken pipe is a
+			// signal to a thread that is not Go's.
+			_, _ = io.Copy(io.Discard, r)
+		}
+		passed <- err
+	}()
+	_, st, err := c.exec(sql, format, req.parameters...)
+	_ = w.Close()
+	wrong := <-passed
+	a.stats = st
+	if wrong != nil {
+		return wrong
+	}
+	return err
+}
+
+// pass copies the engine's output to the answer. before is called ahead of each
+// write.
+func pass(out io.Reader, req *request, format string, a *answer, before func()) error {
+	if format == "Native" && req.protocol > 0 {
+		return recode(out, a.out, req.protocol, a.about.columns(), before)
+	}
+	if r, ok := out.(*rows); ok {
+		for {
+			chunk, err := r.next()
+			before()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := a.out.Write(chunk); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := io.Copy(a.out, out)
+	return err
 }
 
 // insert feeds a request's data to the engine.
@@ -209,6 +267,7 @@ func (e *Engine) insert(c *conn, req *request, a *answer) error {
 		return err
 	}
 	a.stats = st
+	a.w.Header().Set("X-ClickHouse-Format", req.format)
 	a.w.Header().Set("Content-Type", contentType(req.format))
 	return a.finish()
 }

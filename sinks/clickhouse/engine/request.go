@@ -37,6 +37,7 @@ type request struct {
 	session    string
 	timeout    time.Duration // of the session
 	newSession bool          // false when session_check asks for an existing one
+	external   []external
 }
 
 // reserved are the URL parameters that are not settings.
@@ -61,7 +62,17 @@ func parseRequest(r *http.Request, body io.Reader) (*request, error) {
 	if err != nil {
 		return nil, exceptionf(codeBadArguments, "BAD_ARGUMENTS", "Cannot parse the URL's parameters: %s", err)
 	}
+	// A multipart body brings the statement and parameters as fields and small
+	// tables as files; it is not an insert's data.
+	var tables []external
+	if kind := r.Header.Get("Content-Type"); strings.HasPrefix(kind, "multipart/form-data") {
+		if tables, err = readForm(body, kind, q); err != nil {
+			return nil, err
+		}
+		body = http.NoBody
+	}
 	req := &request{
+		external:   tables,
 		id:         q.Get("query_id"),
 		database:   first(r.Header.Get("X-ClickHouse-Database"), q.Get("database")),
 		format:     first(r.Header.Get("X-ClickHouse-Format"), q.Get("default_format"), "TabSeparated"),

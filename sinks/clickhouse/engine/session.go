@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -98,25 +100,41 @@ func setStatement(settings []setting) string {
 	return b.String()
 }
 
-// saved are the values that settings have now, to be put back after a request
-// of a session: what the URL sets is for one statement, what SET sets stays.
-func (c *conn) saved(settings []setting) ([]setting, error) {
+// set applies settings to the connection; they hold until it is closed.
+func (c *conn) set(settings []setting) error {
 	if len(settings) == 0 {
-		return nil, nil
+		return nil
 	}
+	_, _, err := c.exec(setStatement(settings), "Null")
+	return err
+}
+
+// use makes a database the connection's current one; "" leaves it.
+func (c *conn) use(database string) error {
+	if database == "" {
+		return nil
+	}
+	_, _, err := c.exec("USE "+identifier(database), "Null")
+	return err
+}
+
+// saved are the values that settings have now and the current database, to be
+// put back after a request.
+func (c *conn) saved(settings []setting) (old []setting, database string, err error) {
 	names := make([]string, len(settings))
 	for i, s := range settings {
 		names[i] = literal(s.name)
 	}
-	out, _, err := c.exec("SELECT name, value FROM system.settings WHERE name IN ("+strings.Join(names, ",")+")", "TabSeparatedRaw")
+	out, _, err := c.exec("SELECT name, value, currentDatabase() FROM system.settings WHERE name IN ("+strings.Join(names, ",")+")", "JSONCompactEachRow")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var old []setting
 	for line := range strings.Lines(string(out)) {
-		if name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); ok {
-			old = append(old, setting{name, value})
+		var row [3]string
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			return nil, "", fmt.Errorf("read session settings: %w", err)
 		}
+		old, database = append(old, setting{row[0], row[1]}), row[2]
 	}
-	return old, nil
+	return old, database, nil
 }

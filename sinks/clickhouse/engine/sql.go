@@ -221,34 +221,36 @@ func dataStart(sql string, i int) int {
 // facts are what the front wants to know of a statement that is not an insert
 // with data.
 type facts struct {
-	first     string // the first word in upper case
-	format    string // of a trailing FORMAT clause, "" without one
-	several   bool   // more than one statement
-	outfile   bool   // INTO OUTFILE
-	infile    bool   // FROM INFILE
-	processes []token
-	ids       []token // bare or quoted query_id and initial_query_id
+	verb      string  // what it does: the first word, past parentheses and WITH, in upper case
+	second    string  // the word after the verb in upper case
+	format    string  // of a trailing FORMAT clause, "" without one
+	clause    [2]int  // where that clause begins and ends; both bodyEnd without one
+	several   bool    // more than one statement
+	outfile   bool    // INTO OUTFILE
+	infile    bool    // FROM INFILE
+	processes []token // system.processes after FROM or JOIN, as one span each
+	ids       []token // query_id and initial_query_id, bare or quoted
 	bodyEnd   int     // where the statement ends, without a trailing semicolon
 }
 
 // inspect reads a statement through once.
 func inspect(sql string) facts {
 	l := &lexer{sql: sql}
-	var f facts
+	f := facts{bodyEnd: len(sql)}
 	var back [3]token // the last three tokens, newest first
 	depth, ended := 0, false
-	f.bodyEnd = len(sql)
 	for n := 0; ; n++ {
 		t, ok := l.next()
 		if !ok {
-			return f
-		}
-		if n == 0 && t.kind == word {
-			f.first = strings.ToUpper(sql[t.start:t.end])
+			break
 		}
 		if ended && !l.isPunct(t, ';') {
 			f.several = true
 		}
+		if f.format != "" && l.isClause(back[0], f) && !l.is(t, "SETTINGS") && !l.isPunct(t, ';') {
+			f.format = "" // FORMAT was a name after all
+		}
+		f.readVerb(l, t, depth)
 		switch {
 		case l.isPunct(t, '('):
 			depth++
@@ -259,26 +261,51 @@ func inspect(sql string) facts {
 				f.bodyEnd = t.start
 			}
 			ended = true
-		case n > 0 && depth == 0 && l.is(back[0], "FORMAT") && t.kind == word:
-			f.format = sql[t.start:t.end]
+		case n > 0 && depth == 0 && t.kind == word && l.is(back[0], "FORMAT"):
+			f.format, f.clause = sql[t.start:t.end], [2]int{back[0].start, t.end}
 		case n > 0 && l.is(t, "OUTFILE") && l.is(back[0], "INTO"):
 			f.outfile = true
 		case n > 0 && l.is(t, "INFILE") && l.is(back[0], "FROM"):
 			f.infile = true
 		case n > 2 && l.named(t, "processes") && l.isPunct(back[0], '.') && l.named(back[1], "system") &&
 			(l.is(back[2], "FROM") || l.is(back[2], "JOIN")):
-			f.processes = append(f.processes, token{punct, back[1].start, t.end})
+			f.processes = append(f.processes, token{word, back[1].start, t.end})
 		case l.named(t, "query_id") || l.named(t, "initial_query_id"):
 			f.ids = append(f.ids, t)
 		}
 		back[2], back[1], back[0] = back[1], back[0], t
 	}
+	if f.format == "" {
+		f.clause = [2]int{f.bodyEnd, f.bodyEnd}
+	}
+	return f
 }
 
-// streams reports whether the library gives the statement's output in chunks: it
-// does for SELECT alone.
-func (f facts) streams() bool {
-	return f.first == "SELECT" || f.first == "WITH"
+// readVerb looks for what the statement does: the first word that is not an
+// opening parenthesis, and after WITH the SELECT or INSERT INTO outside all
+// parentheses.
+func (f *facts) readVerb(l *lexer, t token, depth int) {
+	switch {
+	case f.verb == "" && l.isPunct(t, '('):
+	case f.verb == "":
+		f.verb = "?" // no statement begins so
+		if t.kind == word {
+			f.verb = strings.ToUpper(l.sql[t.start:t.end])
+		}
+	case f.verb == "WITH" && depth == 0 && (l.is(t, "SELECT") || l.is(t, "INSERT")):
+		f.verb = strings.ToUpper(l.sql[t.start:t.end])
+	case f.second == "" && t.kind == word:
+		f.second = strings.ToUpper(l.sql[t.start:t.end])
+	}
+}
+
+// isClause reports whether t ends the FORMAT clause found.
+func (l *lexer) isClause(t token, f facts) bool { return t.end == f.clause[1] }
+
+// selects reports whether the statement is a SELECT: the only kind whose output
+// can be long, and the only one the library gives in chunks.
+func (f facts) selects() bool {
+	return f.verb == "SELECT" || f.verb == "FROM" || f.verb == "WITH"
 }
 
 // named reports whether t is the identifier name, bare or quoted.
