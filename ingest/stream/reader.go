@@ -48,6 +48,7 @@ type reader struct {
 	count   uint64    // number of messages the consumer has delivered, by its own count
 	wanted  int       // messages that the requests out may still bring
 	connect uint64    // reconnects of the connection when the consumer was made
+	doubts  int       // times in a row that the broker said there is more, but nothing came
 	held    *nats.Msg // taken from in, but not handed out
 	gone    *nats.Msg // stands for the loss of the consumer
 	since   time.Time // when something was last taken from in
@@ -56,12 +57,13 @@ type reader struct {
 
 func newReader(s *Shard) *reader { return &reader{s: s, gone: new(nats.Msg)} }
 
-// Read returns up to max records after the sequence after, in order, whose data is together at most maxBytes (but always
-// one record), 0 meaning no bound. It waits up to idle for the first and up to linger after that for more, and returns none when none came. A
-// gap in the sequence is a deleted message. Reading on from where the last call ended is fast; any other position costs a
-// round trip. It comes back from a lost connection, a restarted broker and a consumer that fell silent by itself; an error
-// with [schemas.ErrUnavailable] says that the broker is away. [schemas.ErrEpoch]: the stream is another one than was
-// opened, or does not reach to after any more.
+// Read returns up to max records (0: 4,000) after the sequence after, in order, whose data is together at most maxBytes
+// (0: no bound; one record always goes). It waits up to idle for the first and up to linger after that for more. None,
+// without an error, means that the broker was asked and has none. A gap in the sequence is a deleted message.
+//
+// Reading on from where the last call ended is fast; any other position costs two round trips. Read comes back by itself
+// from a lost connection, a restarted broker and a consumer that fell silent; an error with [schemas.ErrUnavailable] says
+// that the broker is away. [schemas.ErrEpoch]: the stream is another one than was opened, or no longer reaches to after.
 func (s *Shard) Read(ctx context.Context, after uint64, max, maxBytes int, idle, linger time.Duration) ([]schemas.Record, error) {
 	out, err := s.reader.read(ctx, after, max, maxBytes, idle, linger)
 	if err != nil {
@@ -102,8 +104,15 @@ func (r *reader) read(ctx context.Context, after uint64, max, maxBytes int, idle
 			return out, nil // what was read is in order and counts
 		case err != nil:
 			return nil, err
+		case m == nil && out == nil:
+			more, err := r.more(ctx)
+			if err != nil || !more {
+				return nil, err
+			}
+			timer.Reset(idle)
+			continue
 		case m == nil:
-			return out, nil // idle or linger is over
+			return out, nil // linger is over
 		case m == r.gone:
 			r.close()
 			continue
@@ -131,6 +140,9 @@ func (r *reader) read(ctx context.Context, after uint64, max, maxBytes int, idle
 	}
 	return out, nil
 }
+
+// maxDoubts is how often a consumer may be waited for that has messages but does not deliver them: they may be on their way.
+const maxDoubts = 2
 
 // maxOpens is how many consumers one call makes before it reports that they do not last.
 const maxOpens = 4
@@ -172,6 +184,32 @@ func (r *reader) receive(ctx context.Context, over <-chan time.Time) (*nats.Msg,
 	}
 }
 
+// more asks the broker, when nothing has come, whether there is nothing: an empty answer must not mean that the broker
+// was away. A consumer that has something to deliver, yet does not, is given up.
+func (r *reader) more(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+	defer cancel()
+	c, err := r.s.js.Consumer(ctx, r.s.name, r.name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		r.ended = "the broker has no such consumer"
+		r.close()
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look whether there is more: %w: %w", schemas.ErrUnavailable, err)
+	}
+	info := c.CachedInfo()
+	if info.Delivered.Consumer == r.count && info.NumPending == 0 {
+		r.doubts = 0
+		return false, nil
+	}
+	if r.doubts++; r.doubts > maxDoubts {
+		r.ended = "the consumer does not deliver what it has"
+		r.close()
+	}
+	return true, nil
+}
+
 // What a message can be.
 type messageKind int
 
@@ -209,6 +247,7 @@ func header(h nats.Header) map[string]string {
 func (r *reader) advance(seq uint64) {
 	r.after = seq
 	r.count++
+	r.doubts = 0
 	r.wanted--
 	r.refill()
 }
@@ -269,7 +308,7 @@ func (r *reader) open(ctx context.Context, after uint64) error {
 	}
 	r.in, r.sub, r.name, r.connect = in, sub, c.CachedInfo().Name, reconnects
 	r.next = "$JS.API.CONSUMER.MSG.NEXT." + r.s.name + "." + r.name
-	r.after, r.count, r.wanted, r.held, r.since = after, 0, 0, nil, time.Now()
+	r.after, r.count, r.wanted, r.doubts, r.held, r.since = after, 0, 0, 0, nil, time.Now()
 	for range pullsOut {
 		r.pull()
 	}

@@ -1,0 +1,360 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/earshot/earshot/ingest/stream"
+	"github.com/earshot/earshot/schemas"
+)
+
+// outcomes makes n outcomes, every tenth a dead letter, named by their index.
+func outcomes(n, size int) []schemas.Outcome {
+	out := make([]schemas.Outcome, n)
+	for i := range out {
+		subject := schemas.InsightSubject("acme", "review", schemas.Complaint)
+		if i%10 == 9 {
+			subject = schemas.DeadSubject(0, schemas.ReasonParse)
+		}
+		data := make([]byte, size)
+		copy(data, fmt.Sprintf("outcome %d ", i))
+		out[i] = schemas.Outcome{Subject: subject, ID: fmt.Sprintf("id-%d", i), Header: map[string]string{"X-Test": "yes"}, Data: data}
+	}
+	return out
+}
+
+// ids reads a whole stream and returns the ids of its outcomes, in order.
+func (w *world) ids(name string, wanted uint64) []string {
+	w.t.Helper()
+	var info *jetstream.StreamInfo
+	for range 500 { // sourcing follows a moment later
+		st, err := w.js.Stream(w.ctx, name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if info = st.CachedInfo(); info.State.Msgs >= wanted {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if info.State.Msgs != wanted {
+		w.t.Fatalf("%s holds %d messages, wanted %d", name, info.State.Msgs, wanted)
+	}
+	c, err := w.js.OrderedConsumer(w.ctx, name, jetstream.OrderedConsumerConfig{FilterSubjects: nil})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out []string
+	for n := uint64(0); n < wanted; n++ {
+		m, err := c.Next(jetstream.FetchMaxWait(5 * time.Second))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if id := m.Headers().Get(stream.HeaderOutcomeID); id != "" {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func load(t *testing.T, w *world, s *stream.Shard) schemas.Ledger {
+	t.Helper()
+	l, err := s.Load(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestTheLedgerOfANewShardIsEmpty(t *testing.T) {
+	w := newWorld(t)
+	w.provision(2)
+	if diff := cmp.Diff(schemas.Ledger{}, load(t, w, w.shard(1))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheLedgerKeepsTheNewestOfEachShard(t *testing.T) {
+	w := newWorld(t)
+	w.provision(2)
+	a, b := w.shard(0), w.shard(1)
+	var want schemas.Ledger
+	for i := range 5 {
+		p := schemas.Plan{Epoch: a.Epoch(), Shard: 0, Generation: 1, Lo: uint64(i*10 + 1), Hi: uint64(i*10 + 10),
+			Parts: []schemas.Part{{Month: 202611, Rows: 9, Digest: 1<<63 + 5}}, Dead: []uint64{4}, SHA256: "ab"}
+		seq, err := a.SavePlan(w.ctx, p, want.PlanSeq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Plan, want.PlanSeq = &p, seq
+		c := schemas.Checkpoint{Epoch: a.Epoch(), Generation: 1, Hi: p.Hi, Stored: 9, Dead: 1}
+		if seq, err = a.Commit(w.ctx, c, want.CheckpointSeq, outcomes(i, 100), 0); err != nil {
+			t.Fatal(err)
+		}
+		want.Checkpoint, want.CheckpointSeq = &c, seq
+	}
+	if diff := cmp.Diff(want, load(t, w, a)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(schemas.Ledger{}, load(t, w, b)); diff != "" {
+		t.Error("another shard's ledger:", diff)
+	}
+	// Only the newest plan and checkpoint are kept, besides the 0+1+2+3+4 outcomes.
+	if n := len(w.ids(schemas.OutcomesStream, 12)); n != 10 {
+		t.Errorf("%d outcomes, wanted 10", n)
+	}
+}
+
+func TestPlansAndCheckpointsNeverExpire(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	s := w.shard(0)
+	if _, err := s.SavePlan(w.ctx, schemas.Plan{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(w.ctx, schemas.Checkpoint{Hi: 1}, 0, outcomes(1, 20), 0); err != nil {
+		t.Fatal(err)
+	}
+	st, err := w.js.Stream(w.ctx, schemas.OutcomesStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := st.CachedInfo().Config
+	cfg.MaxAge, cfg.Duplicates = 500*time.Millisecond, 100*time.Millisecond
+	if _, err := w.js.UpdateStream(w.ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	for range 500 { // until the insight is gone
+		if st, err = w.js.Stream(w.ctx, schemas.OutcomesStream); err != nil {
+			t.Fatal(err)
+		}
+		if st.CachedInfo().State.Msgs == 2 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if l := load(t, w, s); l.Plan == nil || l.Checkpoint == nil || st.CachedInfo().State.Msgs != 2 {
+		t.Errorf("%+v with %d messages left, wanted the plan and the checkpoint alone", l, st.CachedInfo().State.Msgs)
+	}
+}
+
+func TestAStaleWriterIsRefusedWhole(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	a, b := w.shard(0), w.shard(0)
+	plan := schemas.Plan{Lo: 1, Hi: 10} // the very same plan: rivals compute alike
+	seq, err := a.SavePlan(w.ctx, plan, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.SavePlan(w.ctx, plan, 0); !errors.Is(err, schemas.ErrLost) {
+		t.Errorf("a second plan from nothing: %v, wanted ErrLost", err)
+	}
+	if _, err := b.SavePlan(w.ctx, plan, seq+7); !errors.Is(err, schemas.ErrLost) {
+		t.Errorf("a plan from the future: %v, wanted ErrLost", err)
+	}
+	cp, err := a.Commit(w.ctx, schemas.Checkpoint{Hi: 10}, 0, outcomes(20, 50), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 20, 2500} {
+		if _, err := b.Commit(w.ctx, schemas.Checkpoint{Hi: 10}, 0, outcomes(n, 50), 0); !errors.Is(err, schemas.ErrLost) {
+			t.Errorf("a stale commit of %d outcomes: %v, wanted ErrLost", n, err)
+		}
+	}
+	if n := len(w.ids(schemas.OutcomesStream, 22)); n != 20 {
+		t.Errorf("%d outcomes, wanted the winner's 20", n)
+	}
+	if l := load(t, w, b); l.CheckpointSeq != cp {
+		t.Errorf("the checkpoint is at %d, wanted %d", l.CheckpointSeq, cp)
+	}
+}
+
+func TestRivalsTakeTurns(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	const rounds, rivals = 20, 3
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for range rivals {
+		s := w.shard(0)
+		wg.Go(func() {
+			for {
+				l, err := s.Load(w.ctx)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var cp schemas.Checkpoint
+				if l.Checkpoint != nil {
+					cp = *l.Checkpoint
+				}
+				if cp.Hi == rounds {
+					return
+				}
+				cp.Hi++
+				switch _, err := s.Commit(w.ctx, cp, l.CheckpointSeq, outcomes(3, 50), 0); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, schemas.ErrLost):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != rounds {
+		t.Errorf("%d commits were confirmed for %d steps", won.Load(), rounds)
+	}
+	if n := len(w.ids(schemas.OutcomesStream, 3*rounds+1)); n != 3*rounds {
+		t.Errorf("%d outcomes, wanted %d", n, 3*rounds)
+	}
+}
+
+func TestCommitOfManyOutcomes(t *testing.T) {
+	for _, c := range []struct {
+		claim   string
+		n, size int
+		batches uint64
+	}{
+		{"none", 0, 0, 1},
+		{"the most that fit one batch", stream.MaxBatch - 1, 50, 1},
+		{"one more than fits", stream.MaxBatch, 50, 2},
+		{"several batches", 2500, 50, 3},
+		{"large ones, split by size", 70, 250 << 10, 3},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			w := newWorld(t)
+			w.provision(1)
+			s := w.shard(0)
+			seq, err := s.Commit(w.ctx, schemas.Checkpoint{Hi: 7, Outcomes: 99}, 0, outcomes(c.n, c.size), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := load(t, w, s)
+			if l.CheckpointSeq != seq || l.Checkpoint.Hi != 7 || l.Checkpoint.Outcomes != 0 {
+				t.Errorf("checkpoint %+v at %d, wanted it closed at %d", l.Checkpoint, l.CheckpointSeq, seq)
+			}
+			if want := uint64(c.n) + c.batches; seq != want {
+				t.Errorf("the last checkpoint is message %d, wanted %d: %d outcomes in %d batches", seq, want, c.n, c.batches)
+			}
+			dead := uint64(c.n / 10)
+			w.ids(schemas.InsightsStream, uint64(c.n)-dead)
+			w.ids(schemas.DeadLettersStream, dead)
+		})
+	}
+}
+
+func TestACommitIsResumed(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	s := w.shard(0)
+	all := outcomes(2500, 50)
+	// The writer dies when its first batch is out: its ctx ends while the second waits for its answer.
+	ctx, die := context.WithCancel(w.ctx)
+	defer die()
+	sub, err := w.nc.Subscribe(schemas.CheckpointSubject(0), func(*nats.Msg) { die() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Commit(ctx, schemas.Checkpoint{Hi: 9, Stored: 9}, 0, all, 0)
+	if err == nil {
+		t.Fatal("the writer did not die")
+	}
+	sub.Unsubscribe()
+
+	heir := w.shard(0)
+	l := load(t, w, heir)
+	if l.Checkpoint == nil || l.Checkpoint.Hi != 9 || l.Checkpoint.Outcomes == 0 || l.Checkpoint.Outcomes%(stream.MaxBatch-1) != 0 {
+		t.Fatalf("checkpoint %+v after %v, wanted a part of the outcomes", l.Checkpoint, err)
+	}
+	if _, err := heir.Commit(w.ctx, *l.Checkpoint, l.CheckpointSeq, all, l.Checkpoint.Outcomes); err != nil {
+		t.Fatal(err)
+	}
+	if l := load(t, w, heir); l.Checkpoint.Outcomes != 0 {
+		t.Errorf("checkpoint %+v, wanted it closed", l.Checkpoint)
+	}
+	got := w.ids(schemas.OutcomesStream, 2501)
+	for i, id := range got {
+		if id != fmt.Sprintf("id-%d", i) {
+			t.Fatalf("outcome %d is %s: one is missing or twice there", i, id)
+		}
+	}
+}
+
+func TestAWriteWhoseAnswerWasLostIsRecognised(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	s := w.shard(0)
+	// No answer of the broker reaches the writer while the broker restarts; it must neither write twice nor give up what
+	// it has.
+	var expect uint64
+	for i := range uint64(6) {
+		restarted := make(chan struct{})
+		go func() { defer close(restarted); w.restart() }()
+		for {
+			seq, err := s.Commit(w.ctx, schemas.Checkpoint{Hi: i + 1}, expect, outcomes(5, 50), 0)
+			if err == nil {
+				expect = seq
+				break
+			}
+			if !errors.Is(err, schemas.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			l, err := s.Load(w.ctx)
+			if err != nil {
+				continue
+			}
+			if expect = l.CheckpointSeq; l.Checkpoint != nil && l.Checkpoint.Hi == i+1 {
+				break // it had happened after all
+			}
+		}
+		<-restarted
+	}
+	if n := len(w.ids(schemas.OutcomesStream, 31)); n != 30 {
+		t.Errorf("%d outcomes, wanted 30", n)
+	}
+}
+
+func TestCommitRefusesAnImpossibleStart(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	for _, done := range []int{-1, 3} {
+		if _, err := w.shard(0).Commit(w.ctx, schemas.Checkpoint{}, 0, outcomes(2, 10), done); !errors.Is(err, stream.ErrRefused) {
+			t.Errorf("done %d of 2: %v", done, err)
+		}
+	}
+}
+
+func TestLedgerErrorsNameTheCause(t *testing.T) {
+	w := newWorld(t)
+	if _, err := stream.OpenShard(w.ctx, w.js, w.nc, 0); err == nil {
+		t.Error("a shard was opened that nobody provisioned")
+	}
+	w.provision(1)
+	s := w.shard(0)
+	if err := w.b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, 200*time.Millisecond)
+	defer cancel()
+	if _, err := s.Load(ctx); !errors.Is(err, schemas.ErrUnavailable) {
+		t.Errorf("load without a broker: %v", err)
+	}
+	if _, err := s.SavePlan(ctx, schemas.Plan{}, 0); !errors.Is(err, schemas.ErrUnavailable) {
+		t.Errorf("save without a broker: %v", err)
+	}
+}
