@@ -132,21 +132,32 @@ var columns = [...]column{
 	texts("extra", func(r *schemas.Row) string { return string(r.Event.Data.Extra) }),
 }
 
-// insertStatement names every column.
-func insertStatement(table string) string {
-	names := make([]string, len(columns))
+// used are the columns that the rows have anything for, in the order of the table.
+func used(rows []schemas.Row) []*column {
+	out := make([]*column, 0, len(columns))
 	for i := range columns {
-		names[i] = columns[i].name
+		if !columns[i].blank(rows) {
+			out = append(out, &columns[i])
+		}
+	}
+	return out
+}
+
+// insertStatement names the columns.
+func insertStatement(table string, cols []*column) string {
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.name
 	}
 	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
 }
 
 // wire is how the columns travel. A LowCardinality(String) travels as a String: the driver would build the dictionary
 // through an interface value for each cell, the server does it several times faster.
-func wire() []ch.ColumnNameAndType {
-	out := make([]ch.ColumnNameAndType, len(columns))
-	for i := range columns {
-		out[i] = ch.ColumnNameAndType{Name: columns[i].name, Type: strings.ReplaceAll(columns[i].typ, "LowCardinality(String)", "String")}
+func wire(cols []*column) []ch.ColumnNameAndType {
+	out := make([]ch.ColumnNameAndType, len(cols))
+	for i, c := range cols {
+		out[i] = ch.ColumnNameAndType{Name: c.name, Type: strings.ReplaceAll(c.typ, "LowCardinality(String)", "String")}
 	}
 	return out
 }

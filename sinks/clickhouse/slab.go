@@ -11,9 +11,25 @@ import (
 
 // column is one column of the fact table.
 type column struct {
-	name string
-	typ  string // in the table
-	fill func(s *slab, rows []schemas.Row, to driver.BatchColumn) error
+	name  string
+	typ   string // in the table
+	fill  func(s *slab, rows []schemas.Row, to driver.BatchColumn) error
+	empty func(r *schemas.Row) bool // whether a row has nothing for this column; nil: it always has
+}
+
+// blank reports whether no row has anything for this column. Such a column is left out of the insert: the server fills in
+// what is the same, an empty value or NULL, without having to receive, check and index it. Most events leave most columns
+// blank.
+func (c *column) blank(rows []schemas.Row) bool {
+	if c.empty == nil {
+		return false
+	}
+	for i := range rows {
+		if !c.empty(&rows[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // slab is the scratch space in which a column's values are lined up before the driver copies them into its block. One
@@ -63,7 +79,7 @@ func texts(name string, get func(*schemas.Row) string) column {
 			s.strings = append(s.strings, get(&rows[i]))
 		}
 		return to.Append(s.strings)
-	}}
+	}, func(r *schemas.Row) bool { return get(r) == "" }}
 }
 
 // identities is a column of event identities.
@@ -74,7 +90,7 @@ func identities(name string, get func(*schemas.Row) schemas.EventID) column {
 			s.ids = append(s.ids, uuid.UUID(get(&rows[i])))
 		}
 		return to.Append(s.ids)
-	}}
+	}, nil}
 }
 
 // times is a column of times in milliseconds.
@@ -85,7 +101,7 @@ func times(name string, get func(*schemas.Row) time.Time) column {
 			s.times = append(s.times, get(&rows[i]))
 		}
 		return to.Append(s.times)
-	}}
+	}, nil}
 }
 
 // optionalTimes is a column of RFC 3339 times, NULL where there is none. The contract has checked them already; what
@@ -103,7 +119,7 @@ func optionalTimes(name string, get func(*schemas.Row) string) column {
 			s.timeRefs = append(s.timeRefs, ref)
 		}
 		return to.Append(s.timeRefs)
-	}}
+	}, func(r *schemas.Row) bool { return get(r) == "" }}
 }
 
 // numbers is a column of numbers or booleans.
@@ -115,7 +131,7 @@ func numbers[T any](name, typ string, get func(*schemas.Row) T) column {
 			p.values = append(p.values, get(&rows[i]))
 		}
 		return to.Append(p.values)
-	}}
+	}, nil}
 }
 
 // optionals is a column of numbers, NULL where get says so.
@@ -135,7 +151,7 @@ func optionals[T any](name, typ string, get func(*schemas.Row) (T, bool)) column
 			p.refs = append(p.refs, ref)
 		}
 		return to.Append(p.refs)
-	}}
+	}, func(r *schemas.Row) bool { _, ok := get(r); return !ok }}
 }
 
 // pointers is a column of numbers or booleans, NULL where the pointer is nil.
@@ -149,7 +165,7 @@ func pointers[T any](name, typ string, get func(*schemas.Row) *T) column {
 		err := to.Append(p.refs)
 		clear(p.refs) // the slab must not keep events alive
 		return err
-	}}
+	}, func(r *schemas.Row) bool { return get(r) == nil }}
 }
 
 // judged is a number that the classifier gives a text, NULL where there was no text to judge.
@@ -176,7 +192,7 @@ func lists(name, typ string, get func(*schemas.Row) []string) column {
 			}
 		}
 		return nil
-	}}
+	}, func(r *schemas.Row) bool { return len(get(r)) == 0 }}
 }
 
 // mentions is a column of arrays, one position for each mention of the text.
@@ -193,5 +209,5 @@ func mentions[T any](name, typ string, get func(*schemas.Mention) T) column {
 			}
 		}
 		return nil
-	}}
+	}, func(r *schemas.Row) bool { return len(r.Labels.Mentions) == 0 }}
 }

@@ -84,13 +84,13 @@ func (s *Store) Seqs(ctx context.Context, r schemas.Range) ([]uint64, error) {
 // and for the statement to stay under the server's default bound of 256 KiB.
 const knownChunk = 2000
 
-// Known returns which of the identities the rows of a generation already have. Rows of the given shard from sequence
-// before on are left out: they are what the caller is about to decide on, or has stored itself.
-func (s *Store) Known(ctx context.Context, generation uint32, ids []schemas.EventID, shard int, before uint64) (map[schemas.EventID]struct{}, error) {
+// Known returns which of the identities the rows of a generation already have. Rows of the given shard and epoch from
+// sequence before on are left out: they are what the caller is about to decide on, or has stored itself.
+func (s *Store) Known(ctx context.Context, generation uint32, epoch string, shard int, before uint64, ids []schemas.EventID) (map[schemas.EventID]struct{}, error) {
 	known := make(map[schemas.EventID]struct{})
 	for chunk := range slices.Chunk(ids, knownChunk) {
 		var q strings.Builder
-		fmt.Fprintf(&q, "SELECT DISTINCT event_id FROM %s WHERE generation = %d AND NOT (shard = %d AND seq >= %d) AND event_id IN (", table, generation, shard, before)
+		fmt.Fprintf(&q, "SELECT DISTINCT event_id FROM %s WHERE generation = %d AND NOT (epoch = %s AND shard = %d AND seq >= %d) AND event_id IN (", table, generation, literal(epoch), shard, before)
 		for i, id := range chunk {
 			if i > 0 {
 				q.WriteByte(',')
@@ -110,11 +110,12 @@ func (s *Store) Known(ctx context.Context, generation uint32, ids []schemas.Even
 	return known, nil
 }
 
-// Recent returns up to limit identities of a shard's rows, the newest first, of every epoch: an identity stays taken when
-// a stream is made anew.
-func (s *Store) Recent(ctx context.Context, generation uint32, shard, limit int) ([]schemas.EventID, error) {
+// Recent returns up to limit identities of a shard's rows, the newest first: those before a sequence of the given epoch,
+// and all of other epochs, because an identity stays taken when a stream is made anew.
+func (s *Store) Recent(ctx context.Context, generation uint32, epoch string, shard int, before uint64, limit int) ([]schemas.EventID, error) {
 	var out []schemas.EventID
-	q := fmt.Sprintf("SELECT event_id FROM %s WHERE generation = %d AND shard = %d ORDER BY received_at DESC, seq DESC LIMIT %d", table, generation, shard, limit)
+	q := fmt.Sprintf("SELECT event_id FROM %s WHERE generation = %d AND shard = %d AND NOT (epoch = %s AND seq >= %d) ORDER BY received_at DESC, seq DESC LIMIT %d",
+		table, generation, shard, literal(epoch), before, limit)
 	for id, err := range s.ids(ctx, q) {
 		if err != nil {
 			return nil, wrap(fmt.Sprintf("list the newest identities of shard %d", shard), err)

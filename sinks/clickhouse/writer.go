@@ -29,20 +29,21 @@ func (s *Store) Insert(ctx context.Context, rows []schemas.Row, token string) er
 	if err := onePartition(rows); err != nil {
 		return refuse(op, "%w", err)
 	}
+	cols := used(rows)
 	batch, err := s.conn.PrepareBatch(ch.Context(ctx,
 		ch.WithQueryID(token),
-		ch.WithColumnNamesAndTypes(wire()),
+		ch.WithColumnNamesAndTypes(wire(cols)),
 		ch.WithSettings(s.insertSettings(token)),
-	), insertStatement(table))
+	), insertStatement(table, cols))
 	if err != nil {
 		return wrap(op, err)
 	}
 	defer batch.Close() // gives the connection back when filling fails; after Send it does nothing
 	own := s.slabs.Get().(*slab)
 	defer s.slabs.Put(own)
-	for i := range columns {
-		if err := columns[i].fill(own, rows, batch.Column(i)); err != nil {
-			return wrap(op, fmt.Errorf("column %s: %w: %w", columns[i].name, ch.ErrBatchInvalid, err))
+	for i, c := range cols {
+		if err := c.fill(own, rows, batch.Column(i)); err != nil {
+			return wrap(op, fmt.Errorf("column %s: %w: %w", c.name, ch.ErrBatchInvalid, err))
 		}
 	}
 	return wrap(op, batch.Send())

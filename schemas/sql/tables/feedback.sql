@@ -4,7 +4,9 @@
 --
 -- An insert covers one generation and one month, hence one partition, one part and one rename. The fsync settings put
 -- that part on disk before the insert is acknowledged, and every merged part before it replaces its sources. The
--- deduplication window is a second net only: what was stored is proved by reading back seq and digest.
+-- deduplication window is a second net only: what was stored is proved by reading back seq and digest. A part keeps its
+-- columns in one file until it holds 128 MiB: with a file for each of a hundred columns an insert of 50,000 rows took
+-- three times as long (measured).
 --
 -- No filter is applied on the way in: every accepted event is a row, whatever its quality.
 CREATE TABLE IF NOT EXISTS feedback
@@ -246,5 +248,6 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     non_replicated_deduplication_window = 10000,
-    lightweight_mutation_projection_mode = 'rebuild'
+    lightweight_mutation_projection_mode = 'rebuild',
+    min_bytes_for_wide_part = 134217728
 COMMENT 'One row per accepted event of any kind. Read it through feedback_current, which shows the live generation.'
