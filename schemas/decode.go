@@ -75,7 +75,7 @@ func DecodeBatch(b []byte, received time.Time, limit int) (events []Decoded, at 
 	c := cursor{text: text}
 	if c.peek() != '[' {
 		raw, _ := c.value()
-		return nil, -1, Problems{{Value: quote(raw), Bound: "a JSON array of CloudEvents", Detail: "is not a batch", Reason: ReasonParse}}
+		return nil, -1, Problems{{Value: show(raw), Bound: "a JSON array of CloudEvents", Detail: "is not a batch", Reason: ReasonParse}}
 	}
 	n := 0
 	for c.enter(); c.more(); n++ {
@@ -194,7 +194,7 @@ func (d *decoder) envelope() bool {
 		if raw[0] == '[' {
 			detail = "is not one event; a batch has a content type of its own, " + ContentTypeBatch
 		}
-		d.add("", quote(raw), "a JSON object", detail, ReasonParse)
+		d.add("", show(raw), "a JSON object", detail, ReasonParse)
 		return false
 	}
 	for c.enter(); c.more(); {
@@ -212,9 +212,9 @@ func (d *decoder) envelope() bool {
 			switch composite := raw[0] == '{' || raw[0] == '['; {
 			case raw == "null": // the same as not given
 			case knownAttribute(name):
-				d.add(name, quote(raw), "a string", "has the wrong type", ReasonSchema)
+				d.add(name, show(raw), "a string", "has the wrong type", ReasonSchema)
 			case composite:
-				d.add(quoteName(name), quote(raw), "a string, number or boolean", "is not a CloudEvents attribute", ReasonSchema)
+				d.add(quoteName(name), show(raw), "a string, number or boolean", "is not a CloudEvents attribute", ReasonSchema)
 			}
 		}
 	}
@@ -232,7 +232,7 @@ func (d *decoder) data() {
 			return
 		}
 		d.noData = true
-		d.add("data", quote(raw), "a JSON object", "has the wrong type", ReasonSchema)
+		d.add("data", show(raw), "a JSON object", "has the wrong type", ReasonSchema)
 		return
 	}
 	for c.enter(); c.more(); {
@@ -261,7 +261,7 @@ func (d *decoder) keep(name, raw string, depth int) {
 
 // quoteName makes a name that a stranger chose fit to be shown.
 func quoteName(name string) string {
-	if utf8.RuneCountInString(name) > 64 || strings.ContainsFunc(name, isControl) {
+	if utf8.RuneCountInString(name) > maxShown || strings.ContainsFunc(name, isControl) {
 		return quote(name)
 	}
 	return name

@@ -36,7 +36,7 @@ func (d *decoder) member(f *field) {
 	case f.number != nil && (kind == '-' || kind >= '0' && kind <= '9'):
 		x, err := strconv.ParseFloat(raw, 64)
 		if err != nil || math.IsInf(x, 0) || x < f.lo || x > f.hi {
-			d.add(path, quote(raw), fmt.Sprintf("%g … %g", f.lo, f.hi), "is out of range", ReasonSchema)
+			d.add(path, show(raw), f.within(), "is out of range", ReasonSchema)
 			return
 		}
 		*f.number(data) = &x
@@ -58,8 +58,16 @@ func (d *decoder) member(f *field) {
 		}
 		d.attachments(path, raw)
 	default:
-		d.add(path, quote(raw), f.typ.wants(), "has the wrong type", ReasonSchema)
+		d.add(path, show(raw), f.typ.wants(), "has the wrong type", ReasonSchema)
 	}
+}
+
+// within is the bound of a number in words.
+func (f *field) within() string {
+	if f.hi == anyNumber {
+		return "a number that 64 bits can hold, up to about 1.8e308"
+	}
+	return fmt.Sprintf("%g … %g", f.lo, f.hi)
 }
 
 func (t fieldType) wants() string {
@@ -88,7 +96,7 @@ func (d *decoder) consent(path, raw string) {
 			continue
 		}
 		if v != "true" && v != "false" {
-			d.add(path+"."+name, quote(v), "true or false", "has the wrong type", ReasonSchema)
+			d.add(path+"."+name, show(v), "true or false", "has the wrong type", ReasonSchema)
 			continue
 		}
 		b := v == "true"
@@ -119,7 +127,7 @@ func (d *decoder) attachments(path, raw string) {
 		at := path + "[" + strconv.Itoa(n) + "]"
 		if c.peek() != '{' {
 			v, _ := c.value()
-			d.add(at, quote(v), `an object such as {"uri":"https://…"}`, "has the wrong type", ReasonSchema)
+			d.add(at, show(v), `an object such as {"uri":"https://…"}`, "has the wrong type", ReasonSchema)
 			continue
 		}
 		given := false
@@ -129,7 +137,7 @@ func (d *decoder) attachments(path, raw string) {
 			given = given || name == "uri"
 			if f == nil || c.peek() != '"' {
 				if v, _ := c.value(); f != nil {
-					d.add(at+"."+name, quote(v), "a string", "has the wrong type", ReasonSchema)
+					d.add(at+"."+name, show(v), "a string", "has the wrong type", ReasonSchema)
 				}
 				continue
 			}

@@ -79,15 +79,32 @@ func (ps Problems) Reason() Reason {
 	return worst
 }
 
-// quote shortens a value for a Problem, at a character boundary, so that a fault never carries a whole text along.
+// maxShown is how many characters of a value a Problem shows, so that a fault never carries a whole text along.
+const maxShown = 64
+
+// quote shows a string, in quotes, cut at a character boundary.
 func quote(s string) string {
-	const limit = 64
+	if cut := shorten(s); len(cut) < len(s) {
+		return fmt.Sprintf("%q… of %d bytes", cut, len(s))
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// show shows JSON as it was written, cut at a character boundary.
+func show(raw string) string {
+	if cut := shorten(raw); len(cut) < len(raw) {
+		return fmt.Sprintf("%s… of %d bytes", cut, len(raw))
+	}
+	return raw
+}
+
+func shorten(s string) string {
 	n := 0
 	for i := range s {
-		if n == limit {
-			return fmt.Sprintf("%q… of %d bytes", s[:i], len(s))
+		if n == maxShown {
+			return s[:i]
 		}
 		n++
 	}
-	return fmt.Sprintf("%q", s)
+	return s
 }

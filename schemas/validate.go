@@ -214,7 +214,14 @@ func validDate(s string, dateOnly bool) bool {
 	return dateOnly && err == nil && len(s) == len(time.DateOnly)
 }
 
-// parseTime reads RFC 3339 to the letter; time.Parse would let pass a one-digit hour and a comma.
-func parseTime(s string) (t time.Time, ok bool) {
-	return t, len(s) <= 64 && t.UnmarshalText([]byte(s)) == nil
+// parseTime reads RFC 3339 to the letter. time.Parse alone lets pass an hour of one digit, a comma and a zone of 99 hours.
+func parseTime(s string) (time.Time, bool) {
+	if len(s) < len("2006-01-02T15:04:05Z") || len(s) > 64 || s[13] != ':' || strings.IndexByte(s, ',') >= 0 {
+		return time.Time{}, false
+	}
+	if zone := s[len(s)-len("+00:00"):]; zone[3] == ':' && (zone[1:3] > "23" || zone[4:] > "59") {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	return t, err == nil
 }
