@@ -1,1 +1,32 @@
-SELECT 1
+-- How satisfied are customers with each element of customer satisfaction: how many mention it, the index from 0 to 100,
+-- and its 95 % interval. The formula is explained in views/satisfaction_by_element.sql.
+-- param tenant String = : whose customers; empty: everybody's
+-- param channel String = : one channel; empty: all
+-- param from DateTime = 2000-01-01 00:00:00: first hour, UTC
+-- param to DateTime = 2100-01-01 00:00:00: the hour after the last, UTC
+SELECT
+    tenant,
+    part.1 AS element,
+    part.2 AS n,
+    round(if(n = 0, NULL, total / n), 4) AS mean,
+    round(50 * (1 + total / (n + 20)), 1) AS satisfaction,
+    round(greatest(50 * (1 + total / (n + 20) - 1.959964 * sqrt(greatest((squares + 20 / 3) / (n + 20) - (total / (n + 20)) * (total / (n + 20)), 0) / (n + 20))), 0), 1) AS satisfaction_low,
+    round(least(50 * (1 + total / (n + 20) + 1.959964 * sqrt(greatest((squares + 20 / 3) / (n + 20) - (total / (n + 20)) * (total / (n + 20)), 0) / (n + 20))), 100), 1) AS satisfaction_high
+FROM
+(
+    SELECT tenant, part, part.3 AS total, part.4 AS squares
+    FROM
+    (
+        SELECT
+            tenant,
+            arrayJoin([
+                ('product', sum(element_product_n), sum(element_product_sum), sum(element_product_squares)),
+                ('service', sum(element_service_n), sum(element_service_sum), sum(element_service_squares)),
+                ('image', sum(element_image_n), sum(element_image_sum), sum(element_image_squares))
+            ]) AS part
+        FROM satisfaction_hourly
+        WHERE hour >= {from:DateTime} AND hour < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
+        GROUP BY tenant
+    )
+)
+ORDER BY tenant, indexOf(['product', 'service', 'image'], element)
