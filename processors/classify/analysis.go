@@ -1,0 +1,326 @@
+package classify
+
+// The classes of senses.tsv that the code knows by name. All others are qualities that pairs.tsv uses.
+const (
+	senseQuestion  = iota // begins or marks a question
+	senseRequest          // asks for something to be done
+	senseWish             // wants something to be different
+	senseChurn            // says that the customer leaves; the weight is the risk
+	senseRepeat           // the same fault again
+	senseUrgent           // an answer is wanted now
+	senseEffort           // ease (> 0) or effort (< 0), −5 … 5
+	senseComplaint        // names a complaint outright
+	senseThanks           // thanks
+	senseSpam             // advertising that no customer writes
+	senseOffTopic         // says nothing on purpose, such as "test"
+	senseCount
+)
+
+var senseNames = [senseCount]string{"question", "request", "wish", "churn", "repeat", "urgent", "effort", "complaint", "thanks", "spam", "offtopic"}
+
+// maxClause bounds a clause, so that the work of one clause is bounded whatever the text.
+const maxClause = 48
+
+// clause is a run of tokens that is judged as one.
+type clause struct {
+	first, last int32
+	sentence    int32
+	mark        byte
+	contrast    bool // begins with "but"
+	concede     bool // begins with "although"
+	cond        bool
+	pos, neg    float32 // sums of valence, neg ≤ 0
+	negations   int32
+	words       [3]float32
+	wordCount   int32
+	cue         float32 // sum of the cues' own polarities
+	emoji       float32
+	caps        bool
+}
+
+func (c *clause) valence() float32 { return c.pos + c.neg }
+
+type valenceHit struct {
+	token, end int32
+	value      float32
+	covered    bool // part of a cue that has its own polarity
+}
+
+type cueHit struct {
+	theme      int32
+	start, end int32
+	clause     int32
+	polarity   float32
+	own        bool
+}
+
+type senseHit struct {
+	class   int32
+	start   int32
+	clause  int32
+	weight  float32
+	negated bool
+	note    string
+}
+
+// analysis is all that one text yields before labels are read off. It is reused from a pool.
+type analysis struct {
+	scanner
+	c           *Classifier
+	text        string
+	clauses     []clause
+	valences    []valenceHit
+	cues        []cueHit
+	senses      []senseHit
+	ids         []int32 // learned words, kept only when fitting
+	keepIDs     bool
+	total       [senseCount]float32
+	count       [senseCount]int32
+	common      []int
+	commonNames []string
+	known       int
+	shouting    bool // most words are in capitals: they emphasise nothing
+
+	negUntil, boostUntil, consumed int32
+	boost                          float32
+	best, bestEnd                  int32
+	bestState                      int32
+}
+
+func (c *Classifier) newAnalysis() *analysis {
+	return &analysis{c: c, common: make([]int, len(c.languages)), commonNames: c.languages}
+}
+
+// isEmoticon returns the length of the longest emoticon at the head of s.
+func (c *Classifier) isEmoticon(s string) int {
+	for n := min(4, len(s)); n >= 2; n-- {
+		if c.emoticon[s[:n]] {
+			if last := s[n-1]; n < len(s) && asciiClass[last&0x7f] == classLetter && s[n] < 0x80 && asciiClass[s[n]] == classLetter {
+				continue // ":Done" is no ":D"
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// read runs the whole analysis of one text.
+func (a *analysis) read(text string) {
+	a.text = text
+	a.clauses, a.valences, a.cues, a.senses, a.ids = a.clauses[:0], a.valences[:0], a.cues[:0], a.senses[:0], a.ids[:0]
+	a.total, a.count, a.known = [senseCount]float32{}, [senseCount]int32{}, 0
+	clear(a.common)
+	a.scan(text, a.c.isEmoticon)
+	caps, words := 0, 0
+	for i := range a.tokens {
+		if a.tokens[i].kind == wordToken {
+			words++
+			if a.tokens[i].caps {
+				caps++
+			}
+		}
+		if a.tokens[i].kind != numberToken {
+			a.tokens[i].number = a.c.table.nodes[a.c.table.step(0, a.tokens[i].hash)].number
+		}
+	}
+	a.shouting = caps*2 > words
+	for i := range a.segments {
+		a.segment(&a.segments[i])
+	}
+}
+
+func (a *analysis) open(first int32, seg *segment) {
+	a.clauses = append(a.clauses, clause{first: first, last: seg.last, sentence: seg.sentence, mark: seg.mark})
+	a.negUntil, a.boostUntil, a.boost = 0, 0, 1
+}
+
+// shut ends the current clause before token i.
+func (a *analysis) shut(i int32) {
+	c := &a.clauses[len(a.clauses)-1]
+	c.last, c.mark = i, ','
+}
+
+func (a *analysis) segment(seg *segment) {
+	a.open(seg.first, seg)
+	a.consumed = seg.first
+	for i := seg.first; i < seg.last; i++ {
+		if i-a.clauses[len(a.clauses)-1].first >= maxClause {
+			a.shut(i)
+			a.open(i, seg)
+		}
+		state := a.c.table.step(0, a.tokens[i].hash)
+		a.bestState = 0
+		if state != 0 {
+			a.follow(state, i, i+1, seg.last, 2)
+		}
+		if a.tokens[i].number {
+			if state = a.c.table.step(0, numHash); state != 0 {
+				a.follow(state, i, i+1, seg.last, 2)
+			}
+		}
+		if a.bestState != 0 && i >= a.consumed {
+			a.apply(i, seg)
+		}
+	}
+}
+
+// follow visits every pattern that starts at token i, from a state reached before token j.
+func (a *analysis) follow(state, i, j, end int32, gaps int) {
+	t := a.c.table
+	for {
+		n := &t.nodes[state]
+		a.visit(n, state, i, j)
+		if n.gap != 0 && gaps > 0 {
+			for k := j; k < end && k <= j+gapTokens; k++ {
+				if to := t.step(n.gap, a.tokens[k].hash); to != 0 {
+					a.follow(to, i, k+1, end, gaps-1)
+				}
+				if a.tokens[k].number {
+					if to := t.step(n.gap, numHash); to != 0 {
+						a.follow(to, i, k+1, end, gaps-1)
+					}
+				}
+			}
+		}
+		if !n.kids || j >= end {
+			return
+		}
+		if a.tokens[j].number {
+			if to := t.step(state, numHash); to != 0 {
+				a.follow(to, i, j+1, end, gaps)
+			}
+		}
+		if state = t.step(state, a.tokens[j].hash); state == 0 {
+			return
+		}
+		j++
+	}
+}
+
+// visit takes what is known of the pattern that covers tokens [i, j).
+func (a *analysis) visit(n *node, state, i, j int32) {
+	if (n.hasValence || n.mod != noMod) && (a.bestState == 0 || j > a.bestEnd) {
+		a.bestState, a.bestEnd = state, j
+	}
+	at := int32(len(a.clauses) - 1)
+	negated := i < a.negUntil
+	if n.word >= 0 {
+		id := n.word
+		if negated && j == i+1 {
+			id++
+		}
+		c := &a.clauses[at]
+		w := &a.c.words[id]
+		c.words[0] += w[0]
+		c.words[1] += w[1]
+		c.words[2] += w[2]
+		c.wordCount++
+		if a.keepIDs {
+			a.ids = append(a.ids, id)
+		}
+	}
+	if j == i+1 && (n.word >= 0 || n.hasValence) {
+		a.known++
+	}
+	for k := n.cue; k >= 0; k = a.c.table.cues[k].next {
+		q := &a.c.table.cues[k]
+		h := cueHit{theme: q.theme, start: i, end: j, clause: at, polarity: q.polarity, own: q.own}
+		if negated {
+			h.polarity *= -0.7
+		}
+		if h.own {
+			a.clauses[at].cue += h.polarity
+		}
+		a.cues = append(a.cues, h)
+	}
+	for k := n.sense; k >= 0; k = a.c.table.senses[k].next {
+		q := &a.c.table.senses[k]
+		if lang := a.c.langOf[q.class]; lang >= 0 {
+			a.common[lang]++
+			if j == i+1 && a.commonNames[lang] == "en" {
+				a.known++
+			}
+			continue
+		}
+		if q.class < senseCount {
+			if negated && (q.class == senseChurn || q.class == senseThanks || q.class == senseComplaint) {
+				continue
+			}
+			if q.class == senseQuestion && q.weight < 1 && i != a.clauses[at].first {
+				continue // "how" and "can" ask only where a clause begins
+			}
+			a.total[q.class] += q.weight
+			a.count[q.class]++
+		}
+		a.senses = append(a.senses, senseHit{class: q.class, start: i, clause: at, weight: q.weight, negated: negated, note: q.note})
+	}
+}
+
+// apply lets the longest modifier or valence that starts at token i act.
+func (a *analysis) apply(i int32, seg *segment) {
+	n := &a.c.table.nodes[a.bestState]
+	c := &a.clauses[len(a.clauses)-1]
+	end := a.bestEnd
+	a.consumed = end
+	set := &a.c.setting
+	switch n.mod {
+	case negate:
+		scope := int32(set.NegationScope)
+		if a.tokens[i].kind == hanToken {
+			scope = int32(set.NegationScopeHan)
+		}
+		if i < a.negUntil && a.tokens[i].kind == hanToken {
+			a.negUntil = 0 // 不是不好: two negations of Chinese cancel
+		} else {
+			a.negUntil = end + scope
+		}
+		c.negations++
+		return
+	case boost:
+		a.boost, a.boostUntil = a.boost*n.modValue, end+2
+		return
+	case contrast, concede:
+		if end >= seg.last { // "… though." says nothing about what follows
+			return
+		}
+		if i > c.first {
+			a.shut(i)
+			a.open(i, seg)
+			c = &a.clauses[len(a.clauses)-1]
+		}
+		c.contrast, c.concede = n.mod == contrast, n.mod == concede
+		return
+	case condition:
+		c.cond = true
+		return
+	}
+	v := n.valence
+	tok := &a.tokens[i]
+	if i < a.boostUntil {
+		v *= a.boost
+		a.boost, a.boostUntil = 1, 0
+	}
+	if tok.caps && !a.shouting && tok.kind == wordToken {
+		v *= set.CapsFactor
+		c.caps = true
+	}
+	if tok.long {
+		v *= set.CapsFactor
+	}
+	if i < a.negUntil {
+		if v > 0 {
+			v *= -set.NegatedPositive
+		} else {
+			v *= -set.NegatedNegative
+		}
+	}
+	if tok.kind == symbolToken {
+		c.emoji += v
+	}
+	if v > 0 {
+		c.pos += v
+	} else {
+		c.neg += v
+	}
+	a.valences = append(a.valences, valenceHit{token: i, end: end, value: v})
+}

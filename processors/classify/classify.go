@@ -1,0 +1,161 @@
+package classify
+
+import (
+	"github.com/earshot/earshot/schemas"
+)
+
+// Input is one text with what the channel knows of it. Only Text is needed; "" and the zero Score mean "not known".
+type Input struct {
+	Text         string
+	Language     string // BCP 47; "": found from the text
+	Kind         schemas.Kind
+	Channel      string
+	FieldType    string
+	QuestionText string // the question the text answers: its cues say what a bare "terrible" is about
+	StageHint    string // presale, sale or aftersale
+	ActorKind    string // customer (also ""), agent, bot, system
+	ElementHint  schemas.Element
+	S5Hint       schemas.S5
+	Rating       schemas.Score // −1 … 1, the rating given with the text
+}
+
+// byCustomer says whether a customer speaks, to whom an answer may be owed.
+func (in *Input) byCustomer() bool {
+	return (in.ActorKind == "" || in.ActorKind == "customer") && in.Kind != schemas.AgentResponded
+}
+
+// Classify labels one text. It is pure: equal inputs give equal labels.
+func (c *Classifier) Classify(in Input) schemas.Labels {
+	a := c.pool.Get().(*analysis)
+	defer c.release(a)
+	a.read(in.Text)
+	l := schemas.Labels{Model: c.model, Urgency: schemas.UrgencyLow, Element: schemas.Unspecified}
+	l.Language = a.language(in.Language)
+	l.Quality = a.quality()
+	p := a.sentiment(&in, &l)
+	if l.Quality == schemas.QualityOK {
+		l.Mentions = a.mentions(&in, l.Language)
+	}
+	l.Element = dominant(l.Mentions, in.ElementHint)
+	l.Sentiment = a.sixWay(&l)
+	a.intent(&in, &l, p)
+	return l
+}
+
+// release gives the working memory back unless one huge text made it huge.
+func (c *Classifier) release(a *analysis) {
+	a.text = ""
+	if cap(a.tokens) > 1<<16 {
+		return
+	}
+	c.pool.Put(a)
+}
+
+// sentiment sets polarity, score, confidence and probabilities and returns the probabilities unrounded.
+func (a *analysis) sentiment(in *Input, l *schemas.Labels) [3]float64 {
+	var p [3]float64
+	en, zh := readable(l.Language)
+	switch {
+	case l.Quality == schemas.QualityEmpty:
+		p = fromRating(in.Rating)
+	case !en && !zh:
+		p = a.unread(in.Rating)
+	default:
+		v := a.document()
+		p = a.c.probabilities(&v, a.han > a.latin/3)
+	}
+	best := 1
+	for k := range 3 {
+		if p[k] > p[best] {
+			best = k
+		}
+		l.Probabilities[k] = float32(p[k])
+	}
+	l.Polarity = [3]schemas.Polarity{schemas.Negative, schemas.Neutral, schemas.Positive}[best]
+	l.Confidence = float32(p[best])
+	l.Score = schemas.Quantise(p[2] - p[0])
+	return p
+}
+
+// fromRating gives what a rating without words says: its direction is the customer's own, its words are missing.
+func fromRating(r schemas.Score) [3]float64 {
+	if !r.Valid {
+		return [3]float64{0.1, 0.8, 0.1}
+	}
+	x := float64(r.Value)
+	return softmax([3]float64{-3 * x, 0.9, 3 * x})
+}
+
+// unread is for a language there are no words for: emoji and the rating speak, weakly, else it is neutral and unsure.
+func (a *analysis) unread(r schemas.Score) [3]float64 {
+	var e float64
+	for i := range a.clauses {
+		e += float64(a.clauses[i].emoji)
+	}
+	z := 0.8 * float64(squash(float32(e), 2))
+	if r.Valid {
+		z += 2 * float64(r.Value)
+	}
+	return softmax([3]float64{-z, 0.3, z})
+}
+
+// sixWay reads the six-way sentiment off the score and the mentions.
+func (a *analysis) sixWay(l *schemas.Labels) schemas.Sentiment {
+	set := &a.c.setting
+	var pos, neg float32
+	for i := range l.Mentions {
+		m := &l.Mentions[i]
+		if m.Polarity > 0 {
+			pos = max(pos, m.Polarity*m.Confidence)
+		} else {
+			neg = max(neg, -m.Polarity*m.Confidence)
+		}
+	}
+	if min(pos, neg) >= set.MixedSide && l.Score < set.Very && l.Score > -set.Very {
+		return schemas.Mixed
+	}
+	switch {
+	case l.Polarity == schemas.Negative && l.Score <= -set.Very:
+		return schemas.VeryNegative
+	case l.Polarity == schemas.Negative:
+		return schemas.SentimentNegative
+	case l.Polarity == schemas.Positive && l.Score >= set.Very:
+		return schemas.VeryPositive
+	case l.Polarity == schemas.Positive:
+		return schemas.SentimentPositive
+	}
+	return schemas.SentimentNeutral
+}
+
+// dominant returns the element that the mentions weigh most, ties in the order of [schemas.Elements].
+func dominant(ms []schemas.Mention, hint schemas.Element) schemas.Element {
+	var w [3]float32
+	for i := range ms {
+		m := &ms[i]
+		at := 0
+		switch m.Element {
+		case schemas.Service:
+			at = 1
+		case schemas.Image:
+			at = 2
+		}
+		pol := m.Polarity
+		if pol < 0 {
+			pol = -pol
+		}
+		w[at] += m.Confidence * (0.3 + pol)
+	}
+	best := -1
+	for i, x := range w {
+		if x > 0 && (best < 0 || x > w[best]) {
+			best = i
+		}
+	}
+	switch {
+	case best >= 0:
+		return schemas.Elements()[best]
+	case hint != "" && schemas.ValidElement(hint):
+		return hint
+	}
+	return schemas.Unspecified
+}

@@ -1,0 +1,140 @@
+package classify
+
+import "github.com/earshot/earshot/schemas"
+
+// quality says whether the text can be read as feedback at all. The rules are few and coarse: a wrong "spam" would hide
+// a customer, a missed one costs a row.
+func (a *analysis) quality() schemas.TextQuality {
+	symbols := 0
+	for i := range a.tokens {
+		switch a.tokens[i].kind {
+		case symbolToken:
+			symbols++
+		case wordToken, hanToken:
+			symbols += 2
+		}
+	}
+	switch {
+	case symbols == 0:
+		return schemas.QualityEmpty
+	case a.total[senseSpam] >= 2:
+		return schemas.QualitySpam
+	case len(a.tokens) >= 24 && a.monotone():
+		return schemas.QualitySpam
+	case a.count[senseOffTopic] > 0 && len(a.tokens) <= 3:
+		return schemas.QualityOffTopic
+	}
+	return schemas.QualityOK
+}
+
+// monotone says whether one token makes up nearly the whole text.
+func (a *analysis) monotone() bool {
+	first, n := a.tokens[0].hash, 0
+	for i := range a.tokens {
+		if a.tokens[i].hash == first {
+			n++
+		}
+	}
+	return n*10 >= len(a.tokens)*9
+}
+
+// intent sets intent, churn risk, urgency, effort and whether an answer is owed. A question or a request asked in anger
+// is a complaint; leaving is a notice whatever else is said.
+func (a *analysis) intent(in *Input, l *schemas.Labels, p [3]float64) {
+	set := &a.c.setting
+	neg, pos := float32(p[0]), float32(p[2])
+	worst, bestM := float32(0), float32(0)
+	for i := range l.Mentions {
+		worst = min(worst, l.Mentions[i].Polarity*l.Mentions[i].Confidence)
+		bestM = max(bestM, l.Mentions[i].Polarity*l.Mentions[i].Confidence)
+	}
+	a.churn(in, l, neg)
+	question := a.questions > 0 || a.total[senseQuestion] >= 1 && neg < set.ComplaintFrom
+	request := a.count[senseRequest]+a.count[senseWish] > 0
+	angry := neg >= set.ComplaintFrom || a.count[senseComplaint] > 0 && pos < set.PraiseFrom
+	switch {
+	case l.Quality == schemas.QualitySpam || l.Quality == schemas.QualityOffTopic:
+		l.Intent, l.IntentConfidence = schemas.OtherIntent, 0.8
+	case l.ChurnRisk >= 0.8 && a.count[senseChurn] > 0:
+		l.Intent, l.IntentConfidence = schemas.ChurnNotice, 0.85
+	case angry:
+		l.Intent, l.IntentConfidence = schemas.Complaint, max(neg, 0.6)
+	case a.questions > 0 && pos < 0.8:
+		l.Intent, l.IntentConfidence = schemas.Question, 0.8
+		if a.total[senseQuestion] == 0 && a.count[senseRequest] > 0 {
+			l.Intent = schemas.Request
+		}
+	case request && pos < 0.75:
+		l.Intent, l.IntentConfidence = schemas.Request, 0.7
+	case question && pos < set.PraiseFrom:
+		l.Intent, l.IntentConfidence = schemas.Question, 0.6
+	case l.Polarity == schemas.Negative || worst <= -0.5 && bestM < 0.3 && pos < set.PraiseFrom:
+		l.Intent, l.IntentConfidence = schemas.Complaint, max(neg, 0.5)
+	case l.Polarity == schemas.Positive:
+		l.Intent, l.IntentConfidence = schemas.Praise, pos
+	default:
+		l.Intent, l.IntentConfidence = schemas.OtherIntent, float32(p[1])
+	}
+	if in.byCustomer() && l.Quality != schemas.QualitySpam {
+		switch l.Intent {
+		case schemas.Complaint, schemas.Question, schemas.Request, schemas.ChurnNotice:
+			l.ResponseNeeded = true
+		}
+	}
+	a.urgency(l, neg)
+	if a.count[senseEffort] > 0 {
+		e := a.total[senseEffort]
+		l.Effort = int8(max(-5, min(5, e)))
+		if l.Effort == 0 && e != 0 {
+			l.Effort = 1
+			if e < 0 {
+				l.Effort = -1
+			}
+		}
+	}
+}
+
+// urgency is high where the words say so or the customer is about to leave, medium where a complaint waits.
+func (a *analysis) urgency(l *schemas.Labels, neg float32) {
+	switch {
+	case !l.ResponseNeeded:
+	case a.total[senseUrgent] >= 1 || l.ChurnRisk >= 0.8:
+		l.Urgency = schemas.UrgencyHigh
+	case l.Intent == schemas.Complaint || neg >= 0.5 || a.count[senseUrgent] > 0:
+		l.Urgency = schemas.UrgencyMedium
+	}
+}
+
+// churn sets the risk that the customer leaves, with every reason that raised it.
+func (a *analysis) churn(in *Input, l *schemas.Labels, neg float32) {
+	if !in.byCustomer() || l.Quality == schemas.QualitySpam {
+		return
+	}
+	risk := float32(0.05)
+	if neg > 0.5 {
+		risk = 0.1 + 0.4*(neg-0.5)
+		if neg > 0.8 {
+			l.ChurnReasons = append(l.ChurnReasons, "strongly negative")
+		}
+	}
+	if a.count[senseRepeat] > 0 && neg > 0.3 {
+		risk += 0.2
+		l.ChurnReasons = append(l.ChurnReasons, "the same fault again")
+	}
+	if in.Rating.Valid && in.Rating.Value <= -0.5 {
+		risk += 0.15
+		l.ChurnReasons = append(l.ChurnReasons, "low rating")
+	}
+	var explicit *senseHit
+	for i := range a.senses {
+		s := &a.senses[i]
+		if s.class == senseChurn && !s.negated && (explicit == nil || s.weight > explicit.weight) {
+			explicit = s
+		}
+	}
+	if explicit != nil {
+		risk = max(risk, explicit.weight)
+		l.ChurnReasons = append([]string{explicit.note}, l.ChurnReasons...)
+	}
+	l.ChurnRisk = schemas.Quantise(float64(min(risk, 0.98)))
+}

@@ -1,0 +1,144 @@
+package classify
+
+import "unicode"
+
+// script is a writing system as far as it tells languages apart.
+type script uint8
+
+const (
+	scriptNone script = iota
+	scriptLatin
+	scriptHan
+	scriptKana
+	scriptHangul
+	scriptCyrillic
+	scriptArabic
+	scriptHebrew
+	scriptGreek
+	scriptThai
+	scriptDevanagari
+	scriptOther
+	scriptCount
+)
+
+// scriptLanguage is what a script alone says of the language. Scripts that many languages share give "und" with the
+// script's own subtag.
+var scriptLanguage = [scriptCount]string{scriptKana: "ja", scriptHangul: "ko", scriptCyrillic: "und-Cyrl", scriptArabic: "und-Arab",
+	scriptHebrew: "he", scriptGreek: "el", scriptThai: "th", scriptDevanagari: "und-Deva", scriptOther: "und"}
+
+func scriptOf(r rune) script {
+	switch {
+	case r < 0x80:
+		if r|0x20 >= 'a' && r|0x20 <= 'z' {
+			return scriptLatin
+		}
+		return scriptNone
+	case r < 0x250:
+		if unicode.IsLetter(r) {
+			return scriptLatin
+		}
+		return scriptNone
+	case r >= 0x4E00 && r <= 0x9FFF, r >= 0x3400 && r <= 0x4DBF, r >= 0x20000 && r <= 0x2FFFF:
+		return scriptHan
+	case r >= 0x3041 && r <= 0x30FF:
+		return scriptKana
+	case r >= 0xAC00 && r <= 0xD7A3:
+		return scriptHangul
+	case !unicode.IsLetter(r):
+		return scriptNone
+	case r >= 0x400 && r < 0x530:
+		return scriptCyrillic
+	case r >= 0x600 && r < 0x780:
+		return scriptArabic
+	case r >= 0x590 && r < 0x600:
+		return scriptHebrew
+	case r >= 0x370 && r < 0x400:
+		return scriptGreek
+	case r >= 0xE00 && r < 0xE80:
+		return scriptThai
+	case r >= 0x900 && r < 0x980:
+		return scriptDevanagari
+	case r >= 0x1E00 && r < 0x1F00:
+		return scriptLatin
+	}
+	return scriptOther
+}
+
+// language returns the language of the text: the channel's word if given, else by script, else by common words.
+func (a *analysis) language(given string) string {
+	if given != "" && given != "und" {
+		return given
+	}
+	if a.letters == 0 {
+		return "und"
+	}
+	if kana := a.scripts[scriptKana]; kana > 0 && kana*5 >= a.han {
+		return "ja"
+	}
+	best, most := scriptNone, 0
+	for sc := scriptLatin; sc < scriptCount; sc++ {
+		n := a.scripts[sc]
+		switch sc {
+		case scriptLatin:
+			n += a.latin
+		case scriptHan:
+			n = a.han * 3 // one character says about as much as three letters
+		}
+		if n > most {
+			best, most = sc, n
+		}
+	}
+	switch best {
+	case scriptNone:
+		return "und"
+	case scriptHan:
+		return "zh"
+	case scriptLatin:
+		return a.latinLanguage()
+	}
+	return scriptLanguage[best]
+}
+
+// latinLanguage goes by common words; a text with none is "en" when most of its words are known English words.
+func (a *analysis) latinLanguage() string {
+	best, most := -1, 0
+	for i, n := range a.common {
+		if n > most {
+			best, most = i, n
+		}
+	}
+	words := 0
+	for i := range a.tokens {
+		if a.tokens[i].kind == wordToken {
+			words++
+		}
+	}
+	if best >= 0 && (a.commonNames[best] == "en" || most >= 2 && most*8 >= words) {
+		return a.commonNames[best]
+	}
+	if words > 0 && a.known*2 >= words {
+		return "en"
+	}
+	return "und"
+}
+
+// readable says for which word lists a language may be read. A text of an unknown language in Latin letters is read as
+// English: what the lists do not know then weighs nothing.
+func readable(lang string) (en, zh bool) {
+	base := lang
+	for i := range lang {
+		if lang[i] == '-' || lang[i] == '_' {
+			base = lang[:i]
+			break
+		}
+	}
+	switch base {
+	case "en", "EN", "eng":
+		return true, false
+	case "zh", "ZH", "zho", "cmn", "yue":
+		return false, true
+	case "und":
+		return lang == "und", lang == "und"
+	}
+	return false, false
+}

@@ -1,0 +1,209 @@
+package classify
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+)
+
+// modKind is how a word acts on the valence of its neighbours.
+type modKind uint8
+
+const (
+	noMod     modKind = iota
+	negate            // turns the words after it
+	boost             // strengthens (value > 1) or dampens (value < 1) the words after it
+	contrast          // "but": what follows counts more, what came before less
+	concede           // "although": its own clause counts less
+	condition         // "if", "would", "hope": said of what is not
+)
+
+// node is one state of the trie: what is known of the pattern that ends here.
+type node struct {
+	valence    float32 // in the unit of valence.*.tsv, about −4 … 4
+	hasValence bool
+	mod        modKind
+	modValue   float32
+	word       int32 // index of the learned weights, −1: none
+	cue        int32 // first of a chain in table.cues, −1: none
+	sense      int32 // first of a chain in table.senses, −1: none
+	gap        int32 // state after a gap of up to gapTokens tokens, 0: none
+	kids       bool
+	number     bool // of the root's edges only: the word is a number, "three"
+}
+
+// gapTokens is how many tokens a "~" in a pattern may stand for.
+const gapTokens = 3
+
+// cue ties a pattern to a theme.
+type cue struct {
+	theme    int32
+	polarity float32 // own polarity, valid if own
+	own      bool
+	next     int32
+}
+
+// sense ties a pattern to a class of senses.tsv.
+type sense struct {
+	class  int32
+	weight float32
+	note   string
+	next   int32
+}
+
+// table is the trie of all patterns, its edges in one hash table keyed by the state and the next token's hash.
+type table struct {
+	nodes  []node
+	cues   []cue
+	senses []sense
+	keys   []uint64
+	next   []int32
+	mask   uint64
+	edges  int
+}
+
+func newTable() *table {
+	t := &table{nodes: []node{{word: -1, cue: -1, sense: -1}}}
+	t.grow(1 << 10)
+	return t
+}
+
+// edgeKey mixes a state and a token into the key of an edge; it is never 0, which marks an empty slot.
+func edgeKey(state int32, hash uint64) uint64 {
+	hi, lo := bits.Mul64(hash^0x9E3779B97F4A7C15, (uint64(uint32(state))+1)*0xD6E8FEB86659FD93|1)
+	return hi ^ lo | 1<<63
+}
+
+func (t *table) grow(n int) {
+	keys, next := t.keys, t.next
+	t.keys, t.next, t.mask = make([]uint64, n), make([]int32, n), uint64(n-1)
+	for i, k := range keys {
+		if k != 0 {
+			t.put(k, next[i])
+		}
+	}
+}
+
+func (t *table) put(key uint64, to int32) {
+	i := key & t.mask
+	for t.keys[i] != 0 {
+		i = (i + 1) & t.mask
+	}
+	t.keys[i], t.next[i] = key, to
+}
+
+// step returns the state after reading a token in a state, 0 if no pattern goes on that way.
+func (t *table) step(state int32, hash uint64) int32 {
+	key := edgeKey(state, hash)
+	for i := key & t.mask; ; i = (i + 1) & t.mask {
+		switch t.keys[i] {
+		case key:
+			return t.next[i]
+		case 0:
+			return 0
+		}
+	}
+}
+
+func (t *table) extend(state int32, hash uint64) int32 {
+	if to := t.step(state, hash); to != 0 {
+		return to
+	}
+	to := t.newNode()
+	if t.edges++; t.edges*3 > len(t.keys) {
+		t.grow(2 * len(t.keys))
+	}
+	t.put(edgeKey(state, hash), to)
+	t.nodes[state].kids = true
+	return to
+}
+
+func (t *table) newNode() int32 {
+	t.nodes = append(t.nodes, node{word: -1, cue: -1, sense: -1})
+	return int32(len(t.nodes) - 1)
+}
+
+// path returns the state of a sequence of hashes; gapMark stands for a gap.
+func (t *table) path(seq []uint64) int32 {
+	var state int32
+	for _, h := range seq {
+		if h == gapMark {
+			if t.nodes[state].gap == 0 {
+				to := t.newNode()
+				t.nodes[state].gap = to
+			}
+			state = t.nodes[state].gap
+			continue
+		}
+		state = t.extend(state, h)
+	}
+	return state
+}
+
+const gapMark = 1
+
+// expand turns a pattern into the token sequences it stands for. A pattern is a row of elements: a word; words with "|"
+// between them, of which one must stand there; a word with endings, "refund/s/ed" (the bare word or any ending);
+// "#", a number in digits or words; "@", a user's name; "~", up to gapTokens tokens of any kind.
+func expand(pattern string) ([][]uint64, error) {
+	seqs := [][]uint64{nil}
+	for _, elem := range strings.Fields(pattern) {
+		var alts [][]uint64
+		switch elem {
+		case "@":
+			alts = [][]uint64{{userHash}}
+		case "~":
+			alts = [][]uint64{{gapMark}}
+		default:
+			for _, alt := range strings.Split(elem, "|") {
+				if alt == "#" {
+					alts = append(alts, []uint64{numHash})
+					continue
+				}
+				stem, endings, _ := strings.Cut(alt, "/")
+				words := []string{stem}
+				for _, e := range strings.Split(endings, "/") {
+					if e != "" {
+						words = append(words, stem+e)
+					}
+				}
+				for _, w := range words {
+					seq := hashes(w)
+					if len(seq) == 0 {
+						return nil, fmt.Errorf("element %q holds no word", elem)
+					}
+					alts = append(alts, seq)
+				}
+			}
+		}
+		var out [][]uint64
+		for _, s := range seqs {
+			for _, a := range alts {
+				out = append(out, append(append([]uint64(nil), s...), a...))
+			}
+		}
+		if seqs = out; len(seqs) > 5000 {
+			return nil, fmt.Errorf("pattern %q stands for more than 5000 phrases; split it", pattern)
+		}
+	}
+	if len(seqs) == 1 && len(seqs[0]) == 0 {
+		return nil, fmt.Errorf("the pattern is empty")
+	}
+	for _, s := range seqs {
+		if s[0] == gapMark || s[len(s)-1] == gapMark {
+			return nil, fmt.Errorf("pattern %q begins or ends with a gap", pattern)
+		}
+	}
+	return seqs, nil
+}
+
+// hashes cuts s as a text is cut.
+func hashes(s string) []uint64 {
+	var sc scanner
+	sc.scan(s, func(string) int { return 0 })
+	var out []uint64
+	for _, t := range sc.tokens {
+		out = append(out, t.hash)
+	}
+	return out
+}
