@@ -96,7 +96,11 @@ func publishBatch(ctx context.Context, nc *nats.Conn, msgs []*nats.Msg) (uint64,
 	// the rest is sent.
 	reply, err := nc.RequestMsgWithContext(ctx, msgs[0])
 	if err != nil {
-		return 0, fmt.Errorf("begin a batch on %s: %w: %w", msgs[0].Subject, schemas.ErrUnavailable, err)
+		kind := errAgain // without its end the batch is nothing
+		if c := classifyClient(err); errors.Is(c, ErrRefused) {
+			kind = c
+		}
+		return 0, fmt.Errorf("begin a batch on %s: %w: %w", msgs[0].Subject, kind, err)
 	}
 	if len(reply.Data) > 0 {
 		_, err := readAck(reply.Data)
@@ -155,7 +159,9 @@ func classifyServer(code, status int) error {
 		return ErrFull
 	case codeDuplicateID:
 		return ErrDuplicate
-	case codeIncomplete, codeTooManyInflight, codeTooManyRequests, codeNotReady:
+	case codeIncomplete:
+		return errIncomplete
+	case codeTooManyInflight, codeTooManyRequests, codeNotReady:
 		return errAgain
 	case codeMessageTooLarge, codeBatchTooLarge:
 		return ErrRefused
@@ -168,6 +174,10 @@ func classifyServer(code, status int) error {
 
 // errAgain marks what was surely not stored and may well be when sent once more. It is a kind of unavailability.
 var errAgain = fmt.Errorf("%w: the batch was dropped", schemas.ErrUnavailable)
+
+// errIncomplete is errAgain with a suspicion: a broken connection swallows a part of a batch, but so does a message that
+// its stream does not take, and that one will again.
+var errIncomplete = fmt.Errorf("%w: a part of it did not reach the stream", errAgain)
 
 // classifyClient says what an error of the client library means.
 func classifyClient(err error) error {

@@ -15,6 +15,9 @@ import (
 // pauseBeforeAgain is the pause before a batch that was surely not stored is sent once more.
 const pauseBeforeAgain = 20 * time.Millisecond
 
+// maxIncomplete is how often a batch may arrive incomplete before one of its messages is suspected.
+const maxIncomplete = 3
+
 // messageOverhead is what a message costs beside its own bytes: the headers of the batch and of the protocol.
 const messageOverhead = 128
 
@@ -76,7 +79,7 @@ func (p *Publisher) commit(batch []*part) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.CommitTimeout)
 	defer cancel()
 	err := p.send(ctx, batch)
-	if len(batch) == 1 || !errors.Is(err, ErrRefused) && !errors.Is(err, ErrDuplicate) {
+	if len(batch) == 1 || !errors.Is(err, ErrRefused) && !errors.Is(err, errIncomplete) {
 		p.answer(batch, err)
 		return
 	}
@@ -100,9 +103,14 @@ func (p *Publisher) send(ctx context.Context, batch []*part) error {
 			msgs = append(msgs, &nats.Msg{Subject: m.Subject, Header: h, Data: m.Data})
 		}
 	}
-	for {
-		_, err := publishBatch(ctx, p.nc, msgs)
-		if errors.Is(err, errAgain) {
+	for incomplete := 0; ; {
+		attempt, cancel := p.link.attempt(ctx)
+		_, err := publishBatch(attempt, p.nc, msgs)
+		cancel()
+		if errors.Is(err, errIncomplete) {
+			incomplete++
+		}
+		if errors.Is(err, errAgain) && incomplete < maxIncomplete {
 			select {
 			case <-time.After(pauseBeforeAgain):
 				continue

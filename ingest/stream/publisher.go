@@ -34,14 +34,16 @@ type PublisherConfig struct {
 // may be called at the same time from many goroutines.
 type Publisher struct {
 	nc      *nats.Conn
+	link    *link
 	cfg     PublisherConfig
 	metrics publisherMetrics
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup
+	once    sync.Once // guards the end of Close
 
 	mu     sync.Mutex
-	closed bool
+	closed bool  // by the first call of Close
 	bytes  int64 // waiting, over all shards
 	queues []*queue
 }
@@ -91,6 +93,7 @@ func NewPublisher(nc *nats.Conn, cfg PublisherConfig) (*Publisher, error) {
 	if err := p.metrics.register(cfg.Registerer, p.waiting); err != nil {
 		return nil, fmt.Errorf("publisher: register metrics: %w", err)
 	}
+	p.link = watchLink(nc)
 	for i := range cfg.Shards {
 		q := &queue{shard: i, wake: make(chan struct{}, 1)}
 		p.queues = append(p.queues, q)
@@ -251,7 +254,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 			p.answer(batch, fmt.Errorf("publish: %w: the publisher was closed", schemas.ErrUnavailable))
 		}
 	}
-	p.metrics.unregister(p.cfg.Registerer)
+	p.once.Do(func() {
+		p.link.close()
+		p.metrics.unregister(p.cfg.Registerer)
+	})
 	return err
 }
 

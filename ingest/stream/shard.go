@@ -25,12 +25,13 @@ type Shard struct {
 	reader *reader
 }
 
-// ledgerTimeout bounds one attempt at a write of the ledger, when ctx has no nearer end.
-const ledgerTimeout = 5 * time.Second
+// ledgerTimeout bounds one request to the broker, when ctx has no nearer end. It is what a request costs whose answer a
+// broken connection took with it; it must exceed the commit of a full batch on a slow disk.
+const ledgerTimeout = 2 * time.Second
 
 // ledgerAttempts is how often a write of the ledger is tried whose fate is unknown. After each the ledger is read, so that
 // a write that did happen is seen; more attempts would only keep the worker from reporting that the broker is away.
-const ledgerAttempts = 3
+const ledgerAttempts = 5
 
 // headerWrite names one write of the ledger, so that a writer recognises its own: two rivals may plan the very same thing.
 const headerWrite = "Earshot-Write"
