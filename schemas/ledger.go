@@ -45,7 +45,6 @@ type Plan struct {
 	Generation uint32   `json:"generation"`
 	Lo         uint64   `json:"lo"` // first sequence of the range
 	Hi         uint64   `json:"hi"` // last sequence of the range
-	Attempt    int      `json:"attempt"`
 	Parts      []Part   `json:"parts"`      // one insert each; empty: the range holds nothing to store
 	Duplicates uint64   `json:"duplicates"` // events of the range seen before
 	Dead       []uint64 `json:"dead"`       // sequences of the range that become dead letters
@@ -62,9 +61,10 @@ func (p *Plan) Rows() (n uint64) {
 
 // Part is one insert of a plan: the rows of one month, which is one partition of the table.
 type Part struct {
-	Month  int    `json:"month"` // yyyymm of occurred_at
-	Rows   uint64 `json:"rows"`
-	Digest uint64 `json:"digest,string"` // sum of the rows' digests modulo 2^64
+	Month   int    `json:"month"` // yyyymm of occurred_at
+	Rows    uint64 `json:"rows"`
+	Digest  uint64 `json:"digest,string"` // sum of the rows' digests modulo 2^64
+	Attempt int    `json:"attempt"`       // part of the insert's token; raised only when the former token is proven dead
 }
 
 // Checkpoint is how far a shard has come. Everything up to Hi is in the table, counted as a duplicate, or a dead letter.
