@@ -102,8 +102,8 @@ func (l *loader) fault(r row, format string, args ...any) {
 
 func (l *loader) number(r row, i int) float32 {
 	v, err := strconv.ParseFloat(r.cells[i], 32)
-	if err != nil || v != v || v > 1000 || v < -1000 {
-		l.fault(r, "column %d is %q, want a number within ±1000", i+1, r.cells[i])
+	if err != nil || v != v || v > 1e5 || v < -1e5 {
+		l.fault(r, "column %d is %q, want a number within ±100000", i+1, r.cells[i])
 		return 0
 	}
 	return float32(v)

@@ -1,0 +1,283 @@
+package classify
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/earshot/earshot/schemas"
+)
+
+// Axis is a label of [schemas.Labels] that labelled rows can be compared with.
+type Axis string
+
+// The axes that [Classifier.Evaluate] knows; [AxisAuto] takes the first one that has all labels of the first rows.
+const (
+	AxisAuto     Axis = ""
+	AxisPolarity Axis = "polarity"
+	AxisElement  Axis = "element"
+	AxisIntent   Axis = "intent"
+	AxisS5       Axis = "s5"
+)
+
+// axisLabels maps the labels that a file may use to the classes of an axis.
+var axisLabels = map[Axis]map[string]string{
+	AxisPolarity: {"negative": "negative", "neutral": "neutral", "positive": "positive", "very_negative": "negative", "very_positive": "positive"},
+	AxisElement:  {"product": "product", "service": "service", "image": "image", "unspecified": "unspecified"},
+	AxisIntent: {"complaint": "complaint", "praise": "praise", "question": "question", "request": "request", "suggestion": "request",
+		"churn": "churn_notice", "churn_notice": "churn_notice", "other": "other"},
+	AxisS5: {"smile": "smile", "speed": "speed", "sincerity": "sincerity", "smart": "smart", "study": "study", "none": "none"},
+}
+
+// Class is how one class of an axis fared.
+type Class struct {
+	Name              string
+	N                 int // rows that bear the label
+	Precision, Recall float64
+	F1                float64
+}
+
+// Report is the outcome of an evaluation.
+type Report struct {
+	Model       string
+	Axis        Axis
+	N           int            // rows compared
+	Unmapped    map[string]int // labels that the axis does not know, with their rows: not compared, not hidden
+	Accuracy    float64
+	MacroF1     float64 // over the classes that occur in the file
+	MacroRecall float64
+	ECE         float64 // expected calibration error in 10 bins; NaN where the axis gives no probability
+	PerSecond   float64 // texts classified in one second of one core
+	TwoClass    bool    // the file knows no neutral: the sign of the score decided
+	Classes     []Class
+	Confusion   [][]int // [label][predicted], in the order of Classes
+}
+
+// evalRow is the part of a labelled row that is read.
+type evalRow struct {
+	Text  string   `json:"text"`
+	Label string   `json:"label"`
+	Lang  string   `json:"lang"`
+	Fives []string `json:"fives"`
+}
+
+// Evaluate compares the classifier with labelled rows, one JSON object {"text","label","lang"} a line. A "suggestion" is
+// compared as a request and "churn" as a churn notice. A file without neutral rows is judged by the sign of the score.
+// An error names the line. now is the clock that the rate is taken with; time.Now for a real one.
+func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Report, error) {
+	rep := Report{Model: c.model, Axis: axis, Unmapped: map[string]int{}, ECE: math.NaN()}
+	rows, err := readRows(r)
+	if err != nil {
+		return rep, err
+	}
+	if rep.Axis == AxisAuto {
+		rep.Axis = guessAxis(rows)
+	}
+	names, ok := axisLabels[rep.Axis]
+	if !ok {
+		return rep, fmt.Errorf("evaluate: unknown axis %q; use polarity, element, intent or s5", rep.Axis)
+	}
+	var kept []evalRow
+	neutral := false
+	for _, row := range rows {
+		label, ok := names[row.Label]
+		if !ok {
+			rep.Unmapped[row.Label]++
+			continue
+		}
+		row.Label = label
+		neutral = neutral || label == "neutral"
+		kept = append(kept, row)
+	}
+	if len(kept) == 0 {
+		return rep, errors.New(`evaluate: no row has a label of this axis; each line must be {"text":…,"label":…}`)
+	}
+	rep.TwoClass = rep.Axis == AxisPolarity && !neutral
+	count := map[[2]string]int{}
+	var bins [10]struct{ n, right, confidence float64 }
+	start := now()
+	for _, row := range kept {
+		l := c.Classify(Input{Text: row.Text, Language: row.Lang})
+		got, sure := predicted(&l, rep.Axis, rep.TwoClass)
+		count[[2]string{row.Label, got}]++
+		if sure >= 0 {
+			b := &bins[min(9, int(sure*10))]
+			b.n++
+			b.confidence += sure
+			if got == row.Label {
+				b.right++
+			}
+		}
+	}
+	if d := now().Sub(start).Seconds(); d > 0 {
+		rep.PerSecond = float64(len(kept)) / d
+	}
+	rep.N = len(kept)
+	rep.tally(count)
+	var ece, n float64
+	for _, b := range bins {
+		ece += math.Abs(b.right - b.confidence)
+		n += b.n
+	}
+	if n > 0 {
+		rep.ECE = ece / n
+	}
+	return rep, nil
+}
+
+func readRows(r io.Reader) ([]evalRow, error) {
+	var rows []evalRow
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 64<<10), 4<<20)
+	for line := 1; s.Scan(); line++ {
+		if len(strings.TrimSpace(s.Text())) == 0 {
+			continue
+		}
+		var row evalRow
+		if err := json.Unmarshal(s.Bytes(), &row); err != nil {
+			return nil, fmt.Errorf("evaluate: line %d: %w", line, err)
+		}
+		rows = append(rows, row)
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("evaluate: read: %w", err)
+	}
+	return rows, nil
+}
+
+// guessAxis takes the axis that knows most of the labels.
+func guessAxis(rows []evalRow) Axis {
+	best, most := AxisPolarity, -1
+	for _, axis := range []Axis{AxisPolarity, AxisElement, AxisIntent, AxisS5} {
+		n := 0
+		for i := range rows {
+			if _, ok := axisLabels[axis][rows[i].Label]; ok {
+				n++
+			}
+		}
+		if n > most {
+			best, most = axis, n
+		}
+	}
+	return best
+}
+
+// predicted returns the class of the labels on the axis and how sure it is, −1 where there is no probability.
+func predicted(l *schemas.Labels, axis Axis, two bool) (string, float64) {
+	switch axis {
+	case AxisElement:
+		return string(l.Element), -1
+	case AxisIntent:
+		return string(l.Intent), -1
+	case AxisS5:
+		best, most := "none", float32(-1)
+		for _, m := range l.Mentions {
+			if w := m.Confidence * (0.3 + abs(m.Polarity)); m.S5 != "" && w > most {
+				best, most = string(m.S5), w
+			}
+		}
+		return best, -1
+	}
+	if two {
+		p, n := float64(l.Probabilities[2]), float64(l.Probabilities[0])
+		if l.Score > 0 {
+			return "positive", p / (p + n)
+		}
+		return "negative", n / (p + n)
+	}
+	return string(l.Polarity), float64(l.Confidence)
+}
+
+// tally fills the classes and the means from the pairs (label, predicted).
+func (r *Report) tally(count map[[2]string]int) {
+	labelled, all := map[string]bool{}, map[string]bool{}
+	for k := range count {
+		labelled[k[0]], all[k[0]], all[k[1]] = true, true, true
+	}
+	var names []string
+	for k := range all {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	right, kinds := 0, 0
+	for _, name := range names {
+		var row []int
+		c := Class{Name: name}
+		got := 0
+		for _, other := range names {
+			row = append(row, count[[2]string{name, other}])
+			c.N += count[[2]string{name, other}]
+			got += count[[2]string{other, name}]
+		}
+		hit := count[[2]string{name, name}]
+		right += hit
+		if got > 0 {
+			c.Precision = float64(hit) / float64(got)
+		}
+		if c.N > 0 {
+			c.Recall = float64(hit) / float64(c.N)
+		}
+		if hit > 0 {
+			c.F1 = 2 * c.Precision * c.Recall / (c.Precision + c.Recall)
+		}
+		if labelled[name] {
+			kinds++
+			r.MacroF1 += c.F1
+			r.MacroRecall += c.Recall
+		}
+		r.Classes = append(r.Classes, c)
+		r.Confusion = append(r.Confusion, row)
+	}
+	r.Accuracy = float64(right) / float64(r.N)
+	r.MacroF1 /= float64(kinds)
+	r.MacroRecall /= float64(kinds)
+}
+
+// String returns the report as a table for people.
+func (r Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "model %s, axis %s, %d rows", r.Model, r.Axis, r.N)
+	if r.TwoClass {
+		b.WriteString(", no neutral rows: the sign of the score decides")
+	}
+	fmt.Fprintf(&b, "\naccuracy %.3f   macro-F1 %.3f   macro-recall %.3f", r.Accuracy, r.MacroF1, r.MacroRecall)
+	if !math.IsNaN(r.ECE) {
+		fmt.Fprintf(&b, "   calibration error %.3f", r.ECE)
+	}
+	if r.PerSecond > 0 {
+		fmt.Fprintf(&b, "   %.0f texts/s on one core", r.PerSecond)
+	}
+	fmt.Fprintf(&b, "\n\n%-14s %7s %9s %7s %7s   predicted:", "class", "n", "precision", "recall", "F1")
+	for _, c := range r.Classes {
+		fmt.Fprintf(&b, " %12s", c.Name)
+	}
+	b.WriteByte('\n')
+	for i, c := range r.Classes {
+		fmt.Fprintf(&b, "%-14s %7d %9.3f %7.3f %7.3f             ", c.Name, c.N, c.Precision, c.Recall, c.F1)
+		for _, n := range r.Confusion[i] {
+			fmt.Fprintf(&b, " %12d", n)
+		}
+		b.WriteByte('\n')
+	}
+	if len(r.Unmapped) > 0 {
+		var names []string
+		total := 0
+		for k, n := range r.Unmapped {
+			names = append(names, fmt.Sprintf("%q %d", k, n))
+			total += n
+		}
+		slices.Sort(names)
+		if len(names) > 20 {
+			names = append(names[:20], "…")
+		}
+		fmt.Fprintf(&b, "not compared, label unknown to the axis: %d rows (%s)\n", total, strings.Join(names, ", "))
+	}
+	return b.String()
+}
