@@ -1,0 +1,26 @@
+package clickhouse
+
+import (
+	"context"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// Exec runs a statement that the store itself has no business running: tests prepare and break tables with it.
+func Exec(ctx context.Context, s *Store, statement string) error {
+	return wrap("exec", s.exec(ctx, statement, nil))
+}
+
+// ExecAs runs a statement under a query id of the test's choice.
+func ExecAs(ctx context.Context, s *Store, id, statement string) error {
+	return wrap("exec", s.conn.Exec(ch.Context(ctx, ch.WithQueryID(id)), statement))
+}
+
+// Claim takes or withdraws the lock of the migrations in another's name.
+func Claim(ctx context.Context, s *Store, owner string, held bool) error {
+	if held {
+		return s.claim(ctx, owner, lockTTL)
+	}
+	s.unlock(ctx, owner)
+	return nil
+}
