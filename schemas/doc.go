@@ -3,7 +3,7 @@
 //
 // One event passes through it like this. A channel sends CloudEvents 1.0 bytes; [DecodeStructured] or [DecodeBinary]
 // turns them into an [Event] or into [Problems], all faults at once. [Event.Identity] names the occurrence for ever,
-// [Event.Subject] and [Shard] say where in the log it belongs. The processors add [Labels] and [Scores] and the result
+// [Event.LogSubject] and [Shard] say where in the log it belongs. The processors add [Labels] and [Scores] and the result
 // is a [Row], which a [Plan] announces, the fact table stores and a [Checkpoint] closes.
 //
 // The package refuses to know a broker, a database, a clock or a file: it imports nothing of Earshot, and whatever

@@ -38,8 +38,8 @@ type Config struct {
 	MaxInFlightBytes int64         // bytes of all bodies being worked on, beyond which requests get 429; 0: 128 MiB
 	MaxConnections   int           // open connections, beyond which new ones wait to be accepted; 0: 1,024
 	MaxRatio         int           // decoded bytes per byte of gzip, once an event's worth is decoded; 0: 100
-	EventsPerSecond  float64       // allowed to one client address in the long run; 0: no bound
-	Burst            int           // events one client address may send at once; 0, or less than a batch: MaxBatchEvents
+	EventsPerSecond  float64       // allowed to one address in the long run, behind a proxy the proxy's; 0: no bound
+	Burst            int           // events one address may send at once; less than a batch: MaxBatchEvents
 	PublishTimeout   time.Duration // how long the log may take to commit; 0: 10 s
 	DrainTimeout     time.Duration // how long Serve waits for requests under way when it ends; 0: 15 s
 }

@@ -16,20 +16,21 @@ func TestTheLogsErrorsBecomeAnswersThatSayWhenToComeBack(t *testing.T) {
 	for _, c := range []struct {
 		claim string
 		err   error
+		code  int
 		typ   string
 		after string
 	}{
-		{"busy", fmt.Errorf("publish: %w", schemas.ErrBusy), typeBusy, "1"},
-		{"unavailable", fmt.Errorf("publish: %w", schemas.ErrUnavailable), typeUnavailable, "5"},
-		{"no answer in time", context.DeadlineExceeded, typeUnavailable, "5"},
-		{"an error nobody foresaw", errors.New("disk on fire"), typeUnavailable, "5"},
+		{"busy", fmt.Errorf("publish: %w", schemas.ErrBusy), 503, typeBusy, "1"},
+		{"unavailable", fmt.Errorf("publish: %w", schemas.ErrUnavailable), 503, typeUnavailable, "5"},
+		{"no answer in time", context.DeadlineExceeded, 503, typeUnavailable, "5"},
+		{"a refusal nobody foresaw", errors.New("subject not allowed"), 500, typeInternal, ""},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			h := newHouse(t, nil)
 			h.log.setErr(c.err)
 			for range 3 {
 				w := h.do("POST", "/v1/events", event("1"), "Content-Type", structured)
-				if a := read(t, w); w.Code != 503 || a.Type != c.typ || w.Header().Get("Retry-After") != c.after {
+				if a := read(t, w); w.Code != c.code || a.Type != c.typ || w.Header().Get("Retry-After") != c.after {
 					t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
 				}
 			}

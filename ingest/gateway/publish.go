@@ -62,9 +62,16 @@ func (g *Gateway) refused(w http.ResponseWriter, events []*schemas.Event, err er
 		return
 	}
 	g.countAll(events, outcomeUnavailable)
+	canceled, late := errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded)
 	// A client that hung up says nothing about the log.
-	if !errors.Is(err, context.Canceled) && g.failing.CompareAndSwap(false, true) {
+	if !canceled && g.failing.CompareAndSwap(false, true) {
 		g.cfg.Logger.Error().Err(err).Msg("the log does not take events; clients are told to send again until it does")
+	}
+	if !canceled && !late && !errors.Is(err, schemas.ErrUnavailable) {
+		// What the contract lets pass the log must take, so this is a fault of ours, and sending again may not help.
+		writeProblem(w, problem{Type: typeInternal, Status: http.StatusInternalServerError,
+			Detail: "the log refuses these events although they keep the contract; the gateway's own log says why"})
+		return
 	}
 	writeProblem(w, problem{Type: typeUnavailable, Status: http.StatusServiceUnavailable, retryAfter: 5 * time.Second,
 		Detail: "the log did not confirm the write; send the same events again, what is stored already is not stored twice"})
