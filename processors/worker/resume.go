@@ -26,6 +26,12 @@ func (w *Worker) resume(ctx context.Context, prep *preparer) error {
 		return &HaltError{w.cfg.Shard, fmt.Sprintf("the plan begins at %d but the checkpoint ends at %d", p.Lo, w.cp.Hi)}
 	}
 	w.cfg.Logger.Info().Uint64("lo", p.Lo).Uint64("hi", p.Hi).Msg("finishing the plan of a former session")
+	// The plan's author may only have been held up. From here on it cannot commit: otherwise it might take a clean reply to
+	// its insert for proof although the table dropped that insert, because one of ours had used the token and come to
+	// nothing.
+	if err := w.claim(ctx); err != nil {
+		return err
+	}
 	b, err := w.again(ctx, prep, p)
 	if err != nil {
 		return err
@@ -34,6 +40,11 @@ func (w *Worker) resume(ctx context.Context, prep *preparer) error {
 		return w.differs(ctx, p, b)
 	}
 	return w.finish(ctx, p, b, false)
+}
+
+// claim writes the checkpoint again as it is, so that whoever expects the former one finds that it has lost the shard.
+func (w *Worker) claim(ctx context.Context) error {
+	return w.publish(ctx, w.cp, nil, 0)
 }
 
 // again prepares the plan's range from the log, as the plan's author did.

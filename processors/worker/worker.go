@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -247,13 +248,27 @@ func (w *Worker) load(ctx context.Context) error {
 		return nil
 	}
 	if l.Plan == nil {
-		rows, _, err := w.cfg.Store.ReadBack(ctx, schemas.Range{Epoch: epoch, Shard: w.cfg.Shard, Generation: w.cfg.Generation, Lo: 1, Hi: 1<<63 - 1})
-		if err != nil {
-			return fmt.Errorf("look for rows without a ledger: %w", err)
-		}
-		if rows > 0 {
-			return &HaltError{Shard: w.cfg.Shard, Detail: fmt.Sprintf("the table has %d rows of this stream but the ledger is empty: the OUTCOMES stream was lost", rows)}
-		}
+		return w.virgin(ctx)
+	}
+	return nil
+}
+
+// virgin makes sure that a shard without a ledger has no rows either. Since a plan always comes before its rows, rows that
+// are seen before the ledger is still found empty were planned in a ledger that is lost.
+func (w *Worker) virgin(ctx context.Context) error {
+	rows, _, err := w.cfg.Store.ReadBack(ctx, schemas.Range{Epoch: w.cp.Epoch, Shard: w.cfg.Shard, Generation: w.cfg.Generation, Lo: 1, Hi: math.MaxInt64})
+	if err != nil {
+		return fmt.Errorf("look for rows without a ledger: %w", err)
+	}
+	l, err := w.cfg.Log.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("load the ledger: %w", err)
+	}
+	switch {
+	case l.Plan != nil || l.Checkpoint != nil:
+		return schemas.ErrLost // a rival has just begun
+	case rows > 0:
+		return &HaltError{Shard: w.cfg.Shard, Detail: fmt.Sprintf("the table has %d rows of this stream but the ledger is empty: the OUTCOMES stream was lost", rows)}
 	}
 	return nil
 }
