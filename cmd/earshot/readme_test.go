@@ -81,6 +81,37 @@ func TestDocumentsPointAtWhatIsThere(t *testing.T) {
 	}
 }
 
+// Variables and metrics that the documents name exist.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	var known []string
+	for _, v := range (&Config{}).variables() {
+		known = append(known, v.Name)
+	}
+	var code strings.Builder
+	err := fs.WalkDir(os.DirFS("../.."), ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(p, ".go") && !strings.HasSuffix(p, "_test.go") {
+			code.WriteString(readText(t, filepath.Join("../..", p)))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(decisionFiles(t), readme) {
+		text := readText(t, file)
+		for _, name := range regexp.MustCompile(`EARSHOT_[A-Z_]+`).FindAllString(text, -1) {
+			if !slices.Contains(known, name) {
+				t.Errorf("%s: there is no variable %s", file, name)
+			}
+		}
+		for _, name := range regexp.MustCompile(`earshot_[a-z0-9_]+`).FindAllString(text, -1) {
+			if !strings.Contains(code.String(), `"`+name+`"`) {
+				t.Errorf("%s: there is no metric %s", file, name)
+			}
+		}
+	}
+}
+
 // A decision says in which situation what was chosen instead of what, and what follows, in a length that is read. A new
 // reader meets the README first, so that has a bound too.
 func TestDecisionsAreNumberedCompleteAndShort(t *testing.T) {
