@@ -42,6 +42,7 @@ func Bookkeeping() []Object {
 func Tables() []Object {
 	return []Object{
 		object(1, "tables/feedback.sql"),
+		object(2, "tables/feedback_probe.sql"),
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 // table is the fact table.
 const table = "feedback"
 
+// probeTable has the fact table's columns and keeps nothing.
+const probeTable = "feedback_probe"
+
 // Insert writes rows as one insert of one block: one partition, one part, there as a whole or not at all. The token is
 // both its deduplication token, which makes a repetition harmless as long as the server remembers it, and its query id,
 // by which [Store.Kill] finds it. An error that is not permanent leaves open whether the rows are stored: read back.
@@ -29,12 +32,24 @@ func (s *Store) Insert(ctx context.Context, rows []schemas.Row, token string) er
 	if err := onePartition(rows); err != nil {
 		return refuse(op, "%w", err)
 	}
+	return s.send(ctx, op, table, rows, ch.WithQueryID(token), ch.WithSettings(s.insertSettings(token)))
+}
+
+// Probe says whether the table would take the rows, without writing them: they go to a table of the same columns that
+// keeps nothing. A permanent error means that at least one of them is refused.
+func (s *Store) Probe(ctx context.Context, rows []schemas.Row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.send(ctx, fmt.Sprintf("probe %d rows", len(rows)), probeTable, rows, ch.WithSettings(ch.Settings{
+		"async_insert": 0, "input_format_native_allow_types_conversion": 1, "max_execution_time": int(s.cfg.InsertTimeout.Seconds()),
+	}))
+}
+
+// send writes the rows to a table as one insert.
+func (s *Store) send(ctx context.Context, op, into string, rows []schemas.Row, options ...ch.QueryOption) error {
 	cols := used(rows)
-	batch, err := s.conn.PrepareBatch(ch.Context(ctx,
-		ch.WithQueryID(token),
-		ch.WithColumnNamesAndTypes(wire(cols)),
-		ch.WithSettings(s.insertSettings(token)),
-	), insertStatement(table, cols))
+	batch, err := s.conn.PrepareBatch(ch.Context(ctx, append(options, ch.WithColumnNamesAndTypes(wire(cols)))...), insertStatement(into, cols))
 	if err != nil {
 		return wrap(op, err)
 	}
@@ -46,7 +61,7 @@ func (s *Store) Insert(ctx context.Context, rows []schemas.Row, token string) er
 			return wrap(op, fmt.Errorf("column %s: %w: %w", c.name, ch.ErrBatchInvalid, err))
 		}
 	}
-	return wrap(op, batch.Send())
+	return wrapInsert(op, batch.Send())
 }
 
 // insertSettings are given with every insert, so that no profile of the server can change what an insert means.

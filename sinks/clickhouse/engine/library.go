@@ -73,6 +73,31 @@ func Library(ctx context.Context, cfg LibraryConfig) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("no verified build of the ClickHouse engine library for %s/%s: set CHDB_LIB_PATH to a libchdb you have, or set EARSHOT_CLICKHOUSE_DSN to a ClickHouse server", runtime.GOOS, runtime.GOARCH)
 	}
+	return find(ctx, p, cfg)
+}
+
+// CachedLibrary is [Library] without the fetching: it says where the library is,
+// or why it would have to be fetched first.
+func CachedLibrary(cfg LibraryConfig) (string, error) {
+	if cfg.Path != "" {
+		return named(cfg.Path)
+	}
+	p, ok := platforms[runtime.GOOS+"/"+runtime.GOARCH]
+	if !ok {
+		return "", fmt.Errorf("no verified build of the ClickHouse engine library for %s/%s: set CHDB_LIB_PATH to a libchdb you have, or set EARSHOT_CLICKHOUSE_DSN to a ClickHouse server", runtime.GOOS, runtime.GOARCH)
+	}
+	path, err := place(p, cfg)
+	if err != nil {
+		return "", err
+	}
+	if err := cached(path, cfg.Verify); err != nil {
+		return "", fmt.Errorf("the engine library is not in the cache: %w; %s", err, threeWays)
+	}
+	return path, nil
+}
+
+// place is where the cached library of a platform is or will be.
+func place(p platform, cfg LibraryConfig) (string, error) {
 	if cfg.CacheDir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
@@ -84,7 +109,17 @@ func Library(ctx context.Context, cfg LibraryConfig) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the cache directory: %w", err)
 	}
-	path := filepath.Join(dir, p.file)
+	return filepath.Join(dir, p.file), nil
+}
+
+// find returns the cached library of a platform and fetches it when it is not
+// there or not whole.
+func find(ctx context.Context, p platform, cfg LibraryConfig) (string, error) {
+	path, err := place(p, cfg)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(path)
 	if cached(path, cfg.Verify) == nil {
 		return path, nil
 	}

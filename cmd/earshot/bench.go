@@ -1,0 +1,3 @@
+package main
+
+func benchCommand() command { return command{name: "bench"} }

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// Config is everything that can be set from outside, read from EARSHOT_… variables. The doc tag is the line that
+// 'earshot config -h' and the README show; a test holds the README to it.
+type Config struct {
+	DataDir         string        `split_words:"true" default:"./earshot-data" doc:"folder of the embedded servers and of the customer key"`
+	GatewayAddr     string        `split_words:"true" default:"127.0.0.1:8080" doc:"address of the HTTP gateway; port 0 picks a free one"`
+	BrokerAddr      string        `split_words:"true" default:"127.0.0.1:4222" doc:"address of the embedded NATS; port 0 picks a free one"`
+	EngineAddr      string        `split_words:"true" default:"127.0.0.1:8123" doc:"address of the embedded ClickHouse (HTTP); port 0 picks a free one"`
+	NatsURL         Secret        `split_words:"true" doc:"NATS server with JetStream; empty: the embedded one"`
+	ClickhouseDSN   Secret        `split_words:"true" doc:"ClickHouse server, such as http://user:password@host:8123; empty: the embedded one"`
+	Database        string        `split_words:"true" default:"earshot" doc:"ClickHouse database; created when missing"`
+	CustomerKeyFile string        `split_words:"true" doc:"file with the secret of customer keys (at least 16 bytes); empty: customer.key in the data folder, made when missing"`
+	Shards          int           `split_words:"true" default:"1" doc:"shards of the log, 1 to 64; cannot be changed once there are events"`
+	Replicas        int           `split_words:"true" default:"1" doc:"copies of each stream on a NATS cluster: 1, 3 or 5"`
+	LogMaxAge       time.Duration `split_words:"true" default:"720h" doc:"how long the log keeps events; must exceed the longest outage of ClickHouse"`
+	LogMaxBytes     int64         `split_words:"true" default:"0" doc:"bytes a shard of the log may hold before the gateway answers 503; 0: no limit"`
+	GatewayRate     float64       `split_words:"true" default:"0" doc:"events per second one client address may send before it is answered 429; 0: no limit"`
+	BatchRows       int           `split_words:"true" default:"50000" doc:"most rows of one insert"`
+	Linger          time.Duration `split_words:"true" default:"200ms" doc:"how long an insert waits to fill"`
+	DedupIDs        int           `split_words:"true" default:"2000000" doc:"event identities a worker keeps in memory, about 45 bytes each; older ones are looked up in ClickHouse"`
+	EngineMemory    int64         `split_words:"true" default:"4096" doc:"MiB of memory the embedded ClickHouse may use"`
+	DrainTimeout    time.Duration `split_words:"true" default:"20s" doc:"how long a stop waits for accepted events to be stored; what is left goes on at the next start"`
+	LogLevel        string        `split_words:"true" default:"info" doc:"debug, info, warn or error"`
+	LogFormat       string        `split_words:"true" default:"auto" doc:"json, console, or auto: console on a terminal"`
+
+	// LibraryPath is CHDB_LIB_PATH, the one variable without the prefix, because other programs use it too.
+	LibraryPath string `ignored:"true"`
+
+	set map[string]bool // variables that were given, by name
+}
+
+// prefix begins the name of every variable of ours.
+const prefix = "EARSHOT"
+
+// allowed are variables with our prefix that are not configuration.
+var allowed = []string{"EARSHOT_LONG_TESTS"}
+
+// Secret is a setting that may hold a password. It prints with the password masked; [Secret.Reveal] returns it whole.
+type Secret struct{ value string }
+
+// Decode takes the variable's value; it is how envconfig fills a Secret.
+func (s *Secret) Decode(v string) error {
+	s.value = v
+	return nil
+}
+
+// Reveal returns the value as given.
+func (s Secret) Reveal() string { return s.value }
+
+// String is the value with the password of its URL masked; a value that is not a URL is masked whole.
+func (s Secret) String() string {
+	if s.value == "" {
+		return ""
+	}
+	u, err := url.Parse(s.value)
+	if err != nil || u.Host == "" {
+		return "***"
+	}
+	if q := u.Query(); u.RawQuery != "" {
+		for k := range q {
+			if strings.Contains(strings.ToLower(k), "pass") || strings.Contains(strings.ToLower(k), "token") {
+				q.Set(k, "xxxxx")
+			}
+		}
+		u.RawQuery = q.Encode()
+	}
+	if u.User != nil && !strings.Contains(u.User.String(), ":") {
+		u.User = url.User("xxxxx") // a lone user of a NATS URL is a token
+	}
+	return u.Redacted()
+}
+
+// GoString hides the value from %#v as well.
+func (s Secret) GoString() string { return s.String() }
+
+// variable is one setting as it is documented and shown.
+type variable struct {
+	Name    string
+	Default string
+	Doc     string
+	Value   string // effective, secrets masked
+}
+
+// variables lists the settings in the order of [Config].
+func (c *Config) variables() []variable {
+	var out []variable
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if doc := f.Tag.Get("doc"); doc != "" {
+			out = append(out, variable{variableName(f.Name), f.Tag.Get("default"), doc, fmt.Sprint(v.Field(i).Interface())})
+		}
+	}
+	return out
+}
+
+// variableName spells a field as envconfig's split_words does.
+func variableName(field string) string {
+	var b strings.Builder
+	b.WriteString(prefix)
+	for i, r := range field {
+		upper := r >= 'A' && r <= 'Z'
+		before := i > 0 && field[i-1] >= 'a' && field[i-1] <= 'z'
+		if i == 0 || upper && before {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}
+
+// LoadConfig reads the configuration from the process's environment, whose listing environ is. It reports all faults at
+// once, one a line, each naming the variable, the value and what is allowed.
+func LoadConfig(environ []string) (Config, error) {
+	c := Config{set: map[string]bool{}}
+	var faults []error
+	given := map[string]bool{}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if name == "CHDB_LIB_PATH" {
+			c.LibraryPath = value
+		}
+		if strings.HasPrefix(name, prefix+"_") {
+			given[name] = true
+		}
+	}
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if f.Tag.Get("doc") == "" {
+			continue
+		}
+		name := variableName(f.Name)
+		c.set[name] = given[name]
+		delete(given, name)
+		// One field at a time, because envconfig stops at the first fault.
+		one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.Name, Type: f.Type, Tag: f.Tag}}))
+		if err := envconfig.Process(prefix, one.Interface()); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", name, parseFault(err)))
+			continue
+		}
+		v.Field(i).Set(one.Elem().Field(0))
+	}
+	for _, name := range allowed {
+		delete(given, name)
+	}
+	known := c.variables()
+	for _, name := range slices.Sorted(mapKeys(given)) {
+		faults = append(faults, fmt.Errorf("%s: there is no such variable; the nearest is %s", name, nearest(name, known)))
+	}
+	faults = append(faults, c.check()...)
+	return c, errors.Join(faults...)
+}
+
+func mapKeys(m map[string]bool) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// parseFault says what a value should have looked like without repeating the library's type names.
+func parseFault(err error) error {
+	var p *envconfig.ParseError
+	if !errors.As(err, &p) {
+		return err
+	}
+	wants := map[string]string{"time.Duration": "a duration such as 200ms or 720h", "int": "a whole number", "int64": "a whole number", "float64": "a number"}
+	want, ok := wants[p.TypeName]
+	if !ok {
+		want = p.TypeName
+	}
+	return fmt.Errorf("found %q, wanted %s", p.Value, want)
+}
+
+// nearest is the known variable with the smallest edit distance to a name.
+func nearest(name string, known []variable) string {
+	best, distance := "", 1<<30
+	for _, v := range known {
+		if d := editDistance(name, v.Name); d < distance {
+			best, distance = v.Name, d
+		}
+	}
+	return best
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// check holds the values against their bounds.
+func (c *Config) check() (faults []error) {
+	fault := func(field string, value any, want string) {
+		faults = append(faults, fmt.Errorf("%s: found %v, wanted %s", variableName(field), value, want))
+	}
+	for _, a := range []struct{ field, value string }{{"GatewayAddr", c.GatewayAddr}, {"BrokerAddr", c.BrokerAddr}, {"EngineAddr", c.EngineAddr}} {
+		if _, _, err := net.SplitHostPort(a.value); err != nil && a.value != "" {
+			fault(a.field, a.value, "host:port")
+		}
+	}
+	for _, u := range []struct {
+		field   string
+		value   Secret
+		schemes []string
+	}{{"NatsURL", c.NatsURL, []string{"nats", "tls", "ws", "wss"}}, {"ClickhouseDSN", c.ClickhouseDSN, []string{"http", "https", "clickhouse"}}} {
+		if u.value.Reveal() == "" {
+			continue
+		}
+		// NATS takes several servers, separated by commas; the first stands for all.
+		parsed, err := url.Parse(strings.Split(u.value.Reveal(), ",")[0])
+		if err != nil || !slices.Contains(u.schemes, parsed.Scheme) || parsed.Host == "" {
+			fault(u.field, u.value, "a URL that begins with "+strings.Join(u.schemes, ":// or ")+"://")
+		}
+	}
+	bounded := func(field string, value, lo, hi float64) {
+		if value < lo || value > hi {
+			fault(field, value, fmt.Sprintf("%g to %g", lo, hi))
+		}
+	}
+	bounded("Shards", float64(c.Shards), 1, 64)
+	bounded("BatchRows", float64(c.BatchRows), 1, 500_000)
+	bounded("DedupIDs", float64(c.DedupIDs), 200_000, 200_000_000)
+	bounded("EngineMemory", float64(c.EngineMemory), 512, 1<<20)
+	bounded("GatewayRate", c.GatewayRate, 0, 1e9)
+	bounded("LogMaxBytes", float64(c.LogMaxBytes), 0, 1<<53)
+	for _, d := range []struct {
+		field  string
+		value  time.Duration
+		lo, hi time.Duration
+	}{{"LogMaxAge", c.LogMaxAge, time.Minute, 100 * 365 * 24 * time.Hour}, {"Linger", c.Linger, 0, time.Minute}, {"DrainTimeout", c.DrainTimeout, 0, time.Hour}} {
+		if d.value < d.lo || d.value > d.hi {
+			fault(d.field, d.value, fmt.Sprintf("%v to %v", d.lo, d.hi))
+		}
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
+		fault("Replicas", c.Replicas, "1, 3 or 5")
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		fault("LogLevel", c.LogLevel, "debug, info, warn or error")
+	}
+	if !slices.Contains([]string{"auto", "json", "console"}, c.LogFormat) {
+		fault("LogFormat", c.LogFormat, "auto, json or console")
+	}
+	if c.DataDir == "" {
+		fault("DataDir", `""`, "a folder")
+	}
+	return faults
+}
+
+// dataDir is the data folder as an absolute path; the engine needs one.
+func (c *Config) dataDir() (string, error) {
+	dir, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		return "", fmt.Errorf("find the data folder %s: %w", c.DataDir, err)
+	}
+	return dir, nil
+}
+
+// makeDataDir makes the data folder, readable by nobody else.
+func (c *Config) makeDataDir() (string, error) {
+	dir, err := c.dataDir()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the data folder: %w; set EARSHOT_DATA_DIR to a folder that can be written", err)
+	}
+	return dir, nil
+}

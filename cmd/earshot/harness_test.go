@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// asMain makes the test binary behave as the earshot binary, so that stories run the program as a user does without
+// building it a second time.
+const asMain = "TEST_AS_EARSHOT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// earshot prepares a run of the program on a data folder, every address on a free port.
+func earshot(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, prefix+"_") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, asMain+"=1", "EARSHOT_DATA_DIR="+dir, "EARSHOT_GATEWAY_ADDR=127.0.0.1:0",
+		"EARSHOT_BROKER_ADDR=127.0.0.1:0", "EARSHOT_ENGINE_ADDR=127.0.0.1:0", "EARSHOT_ENGINE_MEMORY=2048")
+	return cmd
+}
+
+// output runs the program to its end and returns what it printed and its exit code.
+func output(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("run %v: %v", cmd.Args[1:], err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// running is a program that stays up.
+type running struct {
+	addresses
+	t    *testing.T
+	cmd  *exec.Cmd
+	log  *lockedBuffer
+	done chan struct{} // closed when the process has ended
+}
+
+// lockedBuffer takes a process's output while a test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// startUp starts 'earshot up' and waits until it says that it is ready.
+func startUp(t *testing.T, dir string, env ...string) *running {
+	t.Helper()
+	cmd := earshot(t, dir, "up")
+	cmd.Env = append(cmd.Env, env...)
+	r := &running{t: t, cmd: cmd, log: &lockedBuffer{}, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = r.log, r.log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { cmd.Wait(); close(r.done) }()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-r.done
+		if t.Failed() {
+			t.Logf("log of up:\n%s", r.log)
+		}
+	})
+	for {
+		if line, ok := readyLine(r.log.String()); ok {
+			if err := json.Unmarshal([]byte(line), &r.addresses); err != nil {
+				t.Fatalf("the ready line is not JSON: %v\n%s", err, line)
+			}
+			return r
+		}
+		select {
+		case <-r.done:
+			t.Fatalf("up ended before it was ready:\n%s", r.log)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func readyLine(log string) (string, bool) {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, `"message":"ready"`) && strings.HasSuffix(line, "\n") {
+			return line, true
+		}
+	}
+	return "", false
+}
+
+// stop asks the program to end and checks that it did so in good order.
+func (r *running) stop() {
+	r.t.Helper()
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	<-r.done
+	if code := r.cmd.ProcessState.ExitCode(); code != 0 {
+		r.t.Fatalf("up ended with code %d:\n%s", code, r.log)
+	}
+}
+
+// kill ends the program as a crash would.
+func (r *running) kill() {
+	r.cmd.Process.Kill()
+	<-r.done
+}
+
+// post sends a body and returns the status and the answer.
+func post(url, contentType string, body []byte, header ...string) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, b, err
+}
+
+// event is a CloudEvent as an adapter would send it.
+func event(id string, text string) string {
+	b, _ := json.Marshal(text)
+	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"/test/story","type":"feedback.received.v1","time":"2026-11-0%dT08:31:07Z","tenantid":"acme","data":{"channel":"support","value_text":%s,"customer_id":"c-%s"}}`,
+		id, 1+len(id)%9, b, id)
+}
+
+// batch is a CloudEvents batch of the events with numbers from lo up to but not including hi.
+func batch(lo, hi int) []byte {
+	var b bytes.Buffer
+	for i := lo; i < hi; i++ {
+		b.WriteByte("[,"[min(i-lo, 1)])
+		b.WriteString(event(fmt.Sprint(i), fmt.Sprintf("Parcel %d arrived crushed and nobody answered for three days.", i)))
+	}
+	b.WriteByte(']')
+	return b.Bytes()
+}
+
+const batchType = "application/cloudevents-batch+json"
+
+// reconciled runs 'earshot reconcile --json' on the folder.
+func reconciled(t *testing.T, dir string) balance {
+	t.Helper()
+	stdout, stderr, code := output(t, earshot(t, dir, "reconcile", "--json"))
+	var b balance
+	if err := json.Unmarshal([]byte(stdout), &b); err != nil {
+		t.Fatalf("reconcile (code %d) printed no JSON: %v\n%s%s", code, err, stdout, stderr)
+	}
+	if b.Exact != (code == 0) {
+		t.Errorf("reconcile says exact %v and exits with %d", b.Exact, code)
+	}
+	return b
+}
+
+// ask runs 'earshot query' and returns the answer as tab-separated text.
+func ask(t *testing.T, dir, sql string) string {
+	t.Helper()
+	stdout, stderr, code := output(t, earshot(t, dir, "query", "--format", "TSV", sql))
+	if code != 0 {
+		t.Fatalf("query %s ended with %d: %s", sql, code, stderr)
+	}
+	return strings.TrimSpace(stdout)
+}
+
+// dataFolder is a fresh folder with a short path; sockets and engine files do not like long ones.
+func dataFolder(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "data")
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"github.com/earshot/earshot/ingest/gateway"
+	"github.com/earshot/earshot/ingest/stream"
+	"github.com/earshot/earshot/processors/classify"
+	"github.com/earshot/earshot/processors/privacy"
+	"github.com/earshot/earshot/processors/worker"
+	"github.com/earshot/earshot/sinks/clickhouse"
+)
+
+// role is what a node does of the pipeline.
+type role struct {
+	ingest  bool // run the gateway
+	process bool // run the workers
+}
+
+// node is a running pipeline or a part of one.
+type node struct {
+	env      *environment
+	log      zerolog.Logger
+	registry *prometheus.Registry
+	servers  *servers
+	opened   closers
+
+	js        jetstream.JetStream
+	shards    []*stream.Shard   // for looking at the ledgers
+	store     *clickhouse.Store // nil without the process role
+	gateway   string            // URL of the gateway; "" without the ingest role
+	publisher *stream.Publisher
+
+	stopGateway context.CancelFunc
+	stopWorkers context.CancelFunc
+	running     sync.WaitGroup
+	failed      chan error // what ends the node before it is told to stop
+}
+
+// startNode opens everything the role needs, in order. On error whatever was opened is closed again.
+func startNode(ctx context.Context, env *environment, r role) (n *node, err error) {
+	n = &node{env: env, log: newLogger(&env.config, env.stderr), registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = n.opened.closeAfter(err)
+		}
+	}()
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	if n.servers, err = openServers(ctx, env, need{nats: true, clickhouse: r.process}, n.log, &n.opened); err != nil {
+		return nil, err
+	}
+	if err := n.provision(ctx); err != nil {
+		return nil, err
+	}
+	if r.process {
+		if err := n.startWorkers(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if r.ingest {
+		if err := n.startGateway(); err != nil {
+			return nil, err
+		}
+	}
+	return n, n.announce()
+}
+
+// provision makes sure that the streams are there.
+func (n *node) provision(ctx context.Context) error {
+	c := &n.env.config
+	nc, js, err := stream.Connect(n.servers.natsURL, "earshot", n.log)
+	if err != nil {
+		return err
+	}
+	n.opened.add("NATS connection", func(context.Context) error { nc.Close(); return nil })
+	n.js = js
+	if _, err = stream.Provision(ctx, js, provisionConfig(c)); err != nil {
+		return err
+	}
+	n.shards, err = openShards(ctx, js, nc, c.Shards)
+	return err
+}
+
+func provisionConfig(c *Config) stream.ProvisionConfig {
+	return stream.ProvisionConfig{Shards: c.Shards, Replicas: c.Replicas, FeedbackAge: c.LogMaxAge, FeedbackBytes: c.LogMaxBytes}
+}
+
+// startWorkers opens the store and starts a worker for every shard.
+func (n *node) startWorkers(ctx context.Context) error {
+	c := &n.env.config
+	var err error
+	if n.store, err = openStore(ctx, n.env, n.servers, n.log); err != nil {
+		return err
+	}
+	n.opened.add("store", func(context.Context) error { return n.store.Close() })
+	if _, err := n.store.Migrate(ctx, clickhouse.MigrateOptions{}); err != nil {
+		return err
+	}
+	secret, err := customerKey(c, n.servers.dir)
+	if err != nil {
+		return err
+	}
+	keyer, err := privacy.NewKeyer(secret)
+	if err != nil {
+		return err
+	}
+	classifier, err := classify.Load()
+	if err != nil {
+		return err
+	}
+	metrics := worker.NewMetrics(n.registry)
+	nc, js, err := stream.Connect(n.servers.natsURL, "earshot-worker", n.log)
+	if err != nil {
+		return err
+	}
+	n.opened.add("worker's NATS connection", func(context.Context) error { nc.Close(); return nil })
+	running, stop := context.WithCancel(context.Background())
+	n.stopWorkers = stop
+	n.opened.add("workers", func(context.Context) error { stop(); n.running.Wait(); return nil })
+	for shard := range c.Shards {
+		log, err := stream.OpenShard(ctx, js, nc, shard)
+		if err != nil {
+			return err
+		}
+		w := worker.New(worker.Config{
+			Shard: shard, Log: log, Store: n.store, Classifier: classifier, Keyer: keyer, Metrics: metrics,
+			Logger:    n.log.With().Str("component", "worker").Logger(),
+			BatchRows: c.BatchRows, Linger: c.Linger, DedupCapacity: c.DedupIDs,
+		})
+		n.running.Go(func() {
+			if err := w.Run(running); err != nil {
+				n.log.Error().Err(err).Int("shard", shard).Msg("shard halted")
+			}
+		})
+	}
+	return nil
+}
+
+func openStore(ctx context.Context, env *environment, s *servers, log zerolog.Logger) (*clickhouse.Store, error) {
+	return clickhouse.Open(ctx, clickhouse.Config{
+		DSN: s.dsn, Database: env.config.Database, Logger: log.With().Str("component", "store").Logger(),
+	})
+}
+
+// startGateway listens and serves.
+func (n *node) startGateway() error {
+	c := &n.env.config
+	nc, _, err := stream.Connect(n.servers.natsURL, "earshot-gateway", n.log)
+	if err != nil {
+		return err
+	}
+	n.opened.add("gateway's NATS connection", func(context.Context) error { nc.Close(); return nil })
+	n.publisher, err = stream.NewPublisher(nc, stream.PublisherConfig{Shards: c.Shards, Registerer: n.registry})
+	if err != nil {
+		return err
+	}
+	n.opened.add("publisher", n.publisher.Close)
+	g, err := gateway.New(gateway.Config{
+		Log: n.publisher, Shards: c.Shards, Now: time.Now, Registerer: n.registry, Gatherer: n.registry,
+		Logger: n.log.With().Str("component", "gateway").Logger(), Ready: n.checks(), EventsPerSecond: c.GatewayRate,
+	})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.GatewayAddr)
+	if err != nil {
+		return fmt.Errorf("listen for feedback: %w; stop the other program or set EARSHOT_GATEWAY_ADDR, port 0 picks a free one", err)
+	}
+	n.gateway = "http://" + l.Addr().String()
+	serving, stop := context.WithCancel(context.Background())
+	n.stopGateway = stop
+	ended := make(chan error, 1)
+	go func() { ended <- g.Serve(serving, l) }()
+	n.opened.add("gateway", func(context.Context) error { stop(); return <-ended })
+	return nil
+}
+
+// checks are what /readyz asks: whether the node can take and store events.
+func (n *node) checks() map[string]func(context.Context) error {
+	checks := map[string]func(context.Context) error{
+		"log": func(ctx context.Context) error { _, err := n.js.AccountInfo(ctx); return err },
+	}
+	if n.servers.broker != nil {
+		checks["broker"] = func(context.Context) error { return n.servers.broker.Healthy() }
+	}
+	if n.store != nil {
+		checks["store"] = n.store.Ping
+	}
+	return checks
+}
+
+// addresses are where the node can be reached.
+func (n *node) addresses() addresses {
+	return addresses{Gateway: n.gateway, Nats: n.servers.natsURL, Clickhouse: n.servers.dsn, Database: n.env.config.Database, Pid: pid()}
+}
+
+// announce says that the node is ready, once in the log and once in the data folder.
+func (n *node) announce() error {
+	a := n.addresses()
+	if n.servers.dir != "" {
+		if err := writeAddresses(n.servers.dir, a); err != nil {
+			return err
+		}
+	}
+	n.log.Info().Str("gateway", a.Gateway).Str("nats", Secret{a.Nats}.String()).Str("clickhouse", Secret{a.Clickhouse}.String()).
+		Str("database", a.Database).Str("data_dir", n.servers.dir).Int("pid", a.Pid).Msg("ready")
+	return nil
+}
+
+// stop takes no more events, waits until those taken are stored, and closes everything in reverse.
+func (n *node) stop() error {
+	if n.stopGateway != nil {
+		n.stopGateway()
+	}
+	if n.store != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), n.env.config.DrainTimeout)
+		if err := n.drain(ctx); err != nil {
+			n.log.Warn().Err(err).Msg("not everything accepted is stored yet; it goes on at the next start")
+		}
+		cancel()
+	}
+	err := n.opened.closeAfter(nil)
+	if err == nil {
+		n.log.Info().Msg("stopped")
+	}
+	return err
+}
+
+// drain waits until the workers have committed everything the log holds now.
+func (n *node) drain(ctx context.Context) error {
+	_, err := waitCaughtUp(ctx, n.shards)
+	return err
+}

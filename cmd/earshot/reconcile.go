@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/earshot/earshot/ingest/stream"
+	"github.com/earshot/earshot/schemas"
+	"github.com/earshot/earshot/sinks/clickhouse"
+)
+
+// balance is what was accepted against what became of it.
+type balance struct {
+	Accepted   uint64 `json:"accepted"`   // messages the log took, since it was created
+	Stored     uint64 `json:"stored"`     // rows in the table
+	Duplicates uint64 `json:"duplicates"` // events seen before
+	Dead       uint64 `json:"dead"`       // dead letters
+	Pending    uint64 `json:"pending"`    // accepted and not yet dealt with
+	Exact      bool   `json:"exact"`      // nothing pending, and accepted = stored + duplicates + dead in every shard
+}
+
+type reconcileOptions struct {
+	json bool
+	wait time.Duration
+}
+
+func reconcileCommand() command {
+	return command{
+		name: "reconcile", summary: "prove that what was accepted is what is stored",
+		help: "Counts the messages of the log, the rows of the table, duplicates and dead letters, shard by shard, and\nexits 1 unless accepted = stored + duplicates + dead.\nExample: earshot reconcile --json",
+		flags: func(fs *flag.FlagSet) any {
+			o := &reconcileOptions{}
+			fs.BoolVar(&o.json, "json", false, "print one JSON object")
+			fs.DurationVar(&o.wait, "wait", 30*time.Second, "how long to wait for the workers to catch up")
+			return o
+		},
+		run: func(ctx context.Context, env *environment, opts any, args []string) error {
+			if err := nothingAfter(args); err != nil {
+				return err
+			}
+			return runReconcile(ctx, env, opts.(*reconcileOptions))
+		},
+	}
+}
+
+func runReconcile(ctx context.Context, env *environment, o *reconcileOptions) (err error) {
+	var opened closers
+	defer func() { err = opened.closeAfter(err) }()
+	log := newLogger(&env.config, env.stderr).Level(warnLevel)
+	s, err := locate(ctx, env, need{nats: true, clickhouse: true}, log, &opened)
+	if err != nil {
+		return err
+	}
+	nc, js, err := stream.Connect(s.natsURL, "earshot-reconcile", log)
+	if err != nil {
+		return err
+	}
+	opened.add("NATS connection", func(context.Context) error { nc.Close(); return nil })
+	store, err := openStore(ctx, env, s, log)
+	if err != nil {
+		return err
+	}
+	opened.add("store", func(context.Context) error { return store.Close() })
+	shards, err := openShards(ctx, js, nc, env.config.Shards)
+	if err != nil {
+		return err
+	}
+	b, faults, err := reconcile(ctx, shards, store, o.wait)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		if err := json.NewEncoder(env.stdout).Encode(b); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(env.stdout, "accepted   %10d\nstored     %10d\nduplicates %10d\ndead       %10d\npending    %10d\n", b.Accepted, b.Stored, b.Duplicates, b.Dead, b.Pending)
+		fmt.Fprintf(env.stdout, "exact      %10v\n", b.Exact)
+	}
+	for _, f := range faults {
+		fmt.Fprintln(env.stderr, f)
+	}
+	if !b.Exact {
+		return errReported
+	}
+	return nil
+}
+
+// position is how far a shard's worker has come against its log.
+type position struct {
+	shard int
+	epoch string // of the log
+	last  uint64 // the log's last sequence, which is how many events it has accepted
+	cp    schemas.Checkpoint
+}
+
+// openShards opens the ledgers of all shards for looking at them.
+func openShards(ctx context.Context, js jetstream.JetStream, nc *nats.Conn, shards int) ([]*stream.Shard, error) {
+	out := make([]*stream.Shard, shards)
+	for i := range out {
+		var err error
+		if out[i], err = stream.OpenShard(ctx, js, nc, i); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// waitCaughtUp waits until every shard's checkpoint has reached what its log held at the call, and returns where they
+// stand. At the end of ctx it returns where they stand then, together with an error.
+func waitCaughtUp(ctx context.Context, shards []*stream.Shard) ([]position, error) {
+	quick := context.WithoutCancel(ctx) // a look takes milliseconds; ctx bounds the waiting
+	out := make([]position, len(shards))
+	for i, s := range shards {
+		last, err := s.Last(quick)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = position{shard: i, epoch: s.Epoch(), last: last}
+	}
+	for {
+		behind := 0
+		for i, s := range shards {
+			l, err := s.Load(quick)
+			if err != nil {
+				return nil, err
+			}
+			if l.Checkpoint != nil {
+				out[i].cp = *l.Checkpoint
+			}
+			if out[i].cp.Hi < out[i].last || out[i].cp.Outcomes > 0 {
+				behind++
+			}
+		}
+		if behind == 0 {
+			return out, nil
+		}
+		select {
+		case <-ctx.Done():
+			return out, fmt.Errorf("%d of %d shards are behind their log: %w", behind, len(shards), ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// reconcile compares log, ledger and table. faults says in words what does not agree.
+func reconcile(ctx context.Context, shards []*stream.Shard, store *clickhouse.Store, wait time.Duration) (b balance, faults []string, err error) {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	positions, err := waitCaughtUp(waiting, shards)
+	if positions == nil {
+		return b, nil, err
+	}
+	b.Exact = true
+	for _, p := range positions {
+		hi := p.cp.Hi
+		if p.cp.Epoch != "" && p.cp.Epoch != p.epoch {
+			faults = append(faults, fmt.Sprintf("shard %d: the ledger is of epoch %s, the log of epoch %s", p.shard, p.cp.Epoch, p.epoch))
+		}
+		generation := max(p.cp.Generation, 1)
+		stored, distinct, err := store.Count(ctx, generation, p.epoch, p.shard, hi)
+		if err != nil {
+			return b, nil, err
+		}
+		pending := uint64(0)
+		if p.last > hi {
+			pending = p.last - hi
+			faults = append(faults, fmt.Sprintf("shard %d: %d events are accepted but not dealt with yet; run it again when the workers have caught up", p.shard, pending))
+		}
+		b.Accepted += max(p.last, hi)
+		b.Stored += stored
+		b.Duplicates += p.cp.Duplicates
+		b.Dead += p.cp.Dead
+		b.Pending += pending
+		if stored != distinct {
+			faults = append(faults, fmt.Sprintf("shard %d: %d rows have only %d different sequences: rows are doubled", p.shard, stored, distinct))
+		}
+		if stored != p.cp.Stored {
+			faults = append(faults, fmt.Sprintf("shard %d: the ledger says %d rows were stored, the table has %d", p.shard, p.cp.Stored, stored))
+		}
+		if sum := stored + p.cp.Duplicates + p.cp.Dead; sum != hi {
+			faults = append(faults, fmt.Sprintf("shard %d: %d events were dealt with, but stored + duplicates + dead is %d", p.shard, hi, sum))
+		}
+	}
+	b.Exact = len(faults) == 0
+	return b, faults, nil
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDemoAddsUpAndShowsFigures(t *testing.T) {
+	cmd := earshot(t, dataFolder(t), "demo", "--once")
+	stdout, stderr, code := output(t, cmd)
+	if code != 0 {
+		t.Fatalf("demo --once ended with %d:\n%s%s", code, stdout, stderr)
+	}
+	n := strings.Count(string(sampleFeedback), "\n")
+	for _, want := range []string{
+		fmt.Sprintf("events sent %d = stored %d + duplicates 0 + dead letters 0", n, n),
+		"product", "service", "image", "packaging", "aftersale", "smile", "speed", "Where to look",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the demo does not show %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(stdout, stderr)
+	}
+}
+
+func TestTenThousandEventsTwiceAreStoredOnce(t *testing.T) {
+	dir := dataFolder(t)
+	up := startUp(t, dir)
+	figures := "SELECT count(), uniqExact(event_id), sum(score), sum(element_product), countIf(polarity = 'negative') FROM feedback"
+	var first string
+	for round := range 2 {
+		for lo := 0; lo < 10_000; lo += 500 {
+			if code, body, err := post(up.Gateway+"/v1/events", batchType, batch(lo, lo+500)); err != nil || code != http.StatusAccepted {
+				t.Fatalf("batch at %d: %d %s %v", lo, code, body, err)
+			}
+		}
+		want := balance{Accepted: uint64(round+1) * 10_000, Stored: 10_000, Duplicates: uint64(round) * 10_000, Exact: true}
+		if got := reconciled(t, dir); got != want {
+			t.Fatalf("round %d: reconcile says %+v, want %+v", round, got, want)
+		}
+		if got := ask(t, dir, figures); round == 0 {
+			first = got
+		} else if got != first {
+			t.Fatalf("the figures changed when the events were sent again: %s, were %s", got, first)
+		}
+	}
+	up.stop()
+}
+
+// A node is killed while events flow, ten times over. What was answered 202 must be there once; what was not may be.
+func TestKillNineLosesNothingAndDoublesNothing(t *testing.T) {
+	dir := dataFolder(t)
+	const rounds, perRound, size = 10, 12, 50
+	next := 0
+	for round := range rounds {
+		up := startUp(t, dir)
+		killed := make(chan struct{})
+		go func() {
+			time.Sleep(time.Duration(20+round*37) * time.Millisecond)
+			up.kill()
+			close(killed)
+		}()
+		for range perRound {
+			if code, _, err := post(up.Gateway+"/v1/events", batchType, batch(next, next+size)); err != nil || code != http.StatusAccepted {
+				break // the crash; the same events are sent again in the next round
+			}
+			next += size
+		}
+		<-killed
+	}
+	up := startUp(t, dir)
+	for ; next < rounds*perRound*size; next += size {
+		if code, body, err := post(up.Gateway+"/v1/events", batchType, batch(next, next+size)); err != nil || code != http.StatusAccepted {
+			t.Fatalf("batch at %d after the last start: %d %s %v", next, code, body, err)
+		}
+	}
+	b := reconciled(t, dir)
+	if !b.Exact || b.Stored != rounds*perRound*size {
+		t.Fatalf("after %d kills reconcile says %+v, want %d stored and exact", rounds, b, rounds*perRound*size)
+	}
+	if got := ask(t, dir, "SELECT count(), uniqExact(source_event_id) FROM feedback"); got != fmt.Sprintf("%d\t%d", next, next) {
+		t.Fatalf("rows and distinct events: %s, want %d of each", got, next)
+	}
+	up.stop()
+}
+
+func TestRestartGoesOnAndSecondUpIsRefused(t *testing.T) {
+	dir := dataFolder(t)
+	up := startUp(t, dir)
+	if code, body, err := post(up.Gateway+"/v1/feedback", "application/json", []byte(`{"text":"The staff were kind and quick.","channel":"web","rating":5}`)); err != nil || code != http.StatusAccepted {
+		t.Fatalf("feedback: %d %s %v", code, body, err)
+	}
+	_, stderr, code := output(t, earshot(t, dir, "up"))
+	if code == 0 || !strings.Contains(stderr, "is in use") || !strings.Contains(stderr, "EARSHOT_DATA_DIR") {
+		t.Errorf("a second up on the folder: code %d, %q; want a refusal that says what to do", code, stderr)
+	}
+	up.stop()
+	if b := reconciled(t, dir); !b.Exact || b.Stored != 1 {
+		t.Errorf("with no node running, reconcile says %+v, want one stored and exact", b)
+	}
+	up = startUp(t, dir)
+	if code, body, err := post(up.Gateway+"/v1/events", "application/cloudevents+json", []byte(event("again", "It broke after a day."))); err != nil || code != http.StatusAccepted {
+		t.Fatalf("event after the restart: %d %s %v", code, body, err)
+	}
+	if b := reconciled(t, dir); !b.Exact || b.Stored != 2 {
+		t.Errorf("after the restart reconcile says %+v, want two stored and exact", b)
+	}
+	up.stop()
+}
+
+func TestPublishReportsBadLinesByNumber(t *testing.T) {
+	dir := dataFolder(t)
+	up := startUp(t, dir)
+	lines := []string{
+		`{"text":"Lovely shop","rating":5}`,
+		`{"text":`,
+		event("p1", "Late again"),
+		`{"text":"x","rating":9}`,
+		``,
+		`{"specversion":"1.0","id":"p2","source":"/s","type":"no.such.kind.v1","time":"2026-11-01T00:00:00Z","tenantid":"acme","data":{}}`,
+		event("p3", "Never again"),
+	}
+	file := filepath.Join(t.TempDir(), "in.ndjson")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 2 {
+		stdout, stderr, code := output(t, earshot(t, dir, "publish", file))
+		if code != 1 || !strings.Contains(stdout, "accepted 3, refused 3") {
+			t.Errorf("round %d: code %d, %q; want 3 accepted and 3 refused", round, code, stdout)
+		}
+		for _, n := range []string{"line 2:", "line 4:", "line 6:"} {
+			if !strings.Contains(stderr, n) {
+				t.Errorf("round %d: %s is not reported in %q", round, n, stderr)
+			}
+		}
+	}
+	if b := reconciled(t, dir); !b.Exact || b.Stored != 3 || b.Duplicates != 3 {
+		t.Errorf("after publishing the file twice: %+v, want 3 stored, 3 duplicates", b)
+	}
+	up.stop()
+}
