@@ -50,13 +50,14 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request, limit int) (b []b
 	} else {
 		b, err = readAll(http.MaxBytesReader(w, r.Body, int64(limit)), int(reserve), r.ContentLength >= 0)
 	}
+	// The time to write the answer begins when the body is there, or was given up: a slow upload must eat up neither the
+	// commit's time nor that of the answer which says that it was too slow.
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(g.cfg.PublishTimeout + writeTimeout))
 	if err != nil {
 		release()
 		writeProblem(w, unreadable(err, limit))
 		return nil, nil, false
 	}
-	// The time to write the answer begins when the body is there, or a slow upload would eat up the commit's time.
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(g.cfg.PublishTimeout + writeTimeout))
 	return b, release, true
 }
 
