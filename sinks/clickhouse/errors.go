@@ -65,11 +65,13 @@ type verdict struct {
 	reason string
 }
 
-// verdicts is the table of the codes whose class is known. The rule behind it: permanent is only what condemns the rows
-// or the statement by themselves, because a worker makes a dead letter of what is refused for good. A fault of the
-// server's state or of its configuration (a table dropped, a password changed, a disk full) is retryable, however long it
-// lasts: the events wait in the log until somebody has repaired it.
-var verdicts = [...]verdict{
+// The error table. The rule behind it: permanent is only what condemns the rows or the statement by themselves, because a
+// worker makes a dead letter of what is refused for good. A fault of the server's state or of its configuration (a table
+// dropped or altered, a password changed, a disk full) is retryable, however long it lasts: the events wait in the log
+// until somebody has repaired it.
+
+// rowVerdicts are the codes by which the server refuses values.
+var rowVerdicts = [...]verdict{
 	{6, "CANNOT_PARSE_TEXT", Permanent, "a value cannot be read as its column's type"},
 	{26, "CANNOT_PARSE_QUOTED_STRING", Permanent, "a value cannot be read as its column's type"},
 	{27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED", Permanent, "a value cannot be read as its column's type"},
@@ -87,7 +89,11 @@ var verdicts = [...]verdict{
 	{407, "DECIMAL_OVERFLOW", Permanent, "a value is outside what its type can hold"},
 	{467, "CANNOT_PARSE_BOOL", Permanent, "a value cannot be read as true or false"},
 	{469, "VIOLATED_CONSTRAINT", Permanent, "a row breaks a constraint of the table"},
+}
 
+// verdicts are all other codes whose class is known. What is permanent among them is so for a statement that a person has
+// written; an insert is the program's own, so there the same code means that table and program have drifted apart.
+var verdicts = [...]verdict{
 	{36, "BAD_ARGUMENTS", Permanent, "the statement's arguments are wrong whenever it is sent"},
 	{42, "NUMBER_OF_ARGUMENTS_DOESNT_MATCH", Permanent, "the statement calls a function with too many or too few arguments"},
 	{43, "ILLEGAL_TYPE_OF_ARGUMENT", Permanent, "the statement calls a function with the wrong type"},
@@ -152,9 +158,11 @@ func Classify(err error) (Class, string) {
 		return own.Class, own.Reason
 	}
 	if c := code(err); c != 0 {
-		for i := range verdicts {
-			if verdicts[i].code == c {
-				return verdicts[i].class, verdicts[i].reason
+		for _, table := range [...][]verdict{rowVerdicts[:], verdicts[:]} {
+			for i := range table {
+				if table[i].code == c {
+					return table[i].class, table[i].reason
+				}
 			}
 		}
 		return Retryable, "the code is not in the table"
@@ -204,6 +212,22 @@ func wrap(op string, err error) error {
 	}
 	class, reason := Classify(err)
 	return &Error{Op: op, Class: class, Reason: reason, Err: err, code: code(err)}
+}
+
+// wrapInsert is wrap for an insert: only what condemns the rows is permanent.
+func wrapInsert(op string, err error) error {
+	wrapped := wrap(op, err)
+	own, ok := wrapped.(*Error)
+	if !ok || own.Class != Permanent || own.code == 0 {
+		return wrapped
+	}
+	for i := range rowVerdicts {
+		if rowVerdicts[i].code == own.code {
+			return wrapped
+		}
+	}
+	own.Class, own.Reason = Retryable, "table and program are of different versions: migrate, the events wait"
+	return own
 }
 
 // refuse is a permanent error of the caller's making.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/earshot/earshot/schemas/sql"
@@ -78,11 +79,17 @@ func (s *Store) recorded(ctx context.Context) (map[uint32]recordedStep, error) {
 	return out, wrap(op, rows.Err())
 }
 
-// record adds a record.
-func (s *Store) record(ctx context.Context, st step, status, failure string) error {
-	return wrap("record migration "+st.Name, s.exec(ctx, fmt.Sprintf(
-		"INSERT INTO schema_migrations (version, name, sha256, status, error) SELECT %d, %s, %s, %s, %s",
-		st.Version, literal(st.Name), literal(st.SHA256), literal(status), literal(failure)), recordSettings()))
+// record adds a record for each step, in one insert.
+func (s *Store) record(ctx context.Context, steps []step, status, failure string) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	values := make([]string, len(steps))
+	for i, st := range steps {
+		values[i] = fmt.Sprintf("(%d, %s, %s, %s, %s)", st.Version, literal(st.Name), literal(st.SHA256), literal(status), literal(failure))
+	}
+	return wrap("record migrations as "+status, s.exec(ctx,
+		"INSERT INTO schema_migrations (version, name, sha256, status, error) VALUES "+strings.Join(values, ", "), recordSettings()))
 }
 
 // objects lists the tables and views of the database.

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -72,14 +73,7 @@ func (s *Store) Migrate(ctx context.Context, opts MigrateOptions) ([]Applied, er
 	if err != nil {
 		return nil, err
 	}
-	done := make([]Applied, 0, len(steps))
-	for _, step := range steps {
-		if err := s.apply(ctx, step); err != nil {
-			return done, err
-		}
-		done = append(done, step.applied())
-	}
-	return done, nil
+	return s.apply(ctx, steps)
 }
 
 // step is one statement to run.
@@ -144,18 +138,27 @@ func (s *Store) plan(ctx context.Context) ([]step, error) {
 	return steps, nil
 }
 
-// apply runs a statement between two records, so that one that was cut off is seen.
-func (s *Store) apply(ctx context.Context, st step) error {
-	if err := s.record(ctx, st, statusStarted, ""); err != nil {
-		return err
+// apply runs the statements between two records: all are recorded as started, so that those that are cut off are seen
+// and run again, and then as what became of them.
+func (s *Store) apply(ctx context.Context, steps []step) ([]Applied, error) {
+	if len(steps) == 0 {
+		return nil, nil
 	}
-	if err := s.exec(ctx, st.statement, nil); err != nil {
-		err = wrap("migrate "+st.Path, err)
-		// What the caller needs to see is the failure of the statement; that of its record would only repeat it.
-		_ = s.record(context.WithoutCancel(ctx), st, statusFailed, err.Error())
-		return err
+	if err := s.record(ctx, steps, statusStarted, ""); err != nil {
+		return nil, err
 	}
-	return s.record(ctx, st, statusApplied, "")
+	done := make([]Applied, 0, len(steps))
+	for i, st := range steps {
+		if err := s.exec(ctx, st.statement, nil); err != nil {
+			err = wrap("migrate "+st.Path, err)
+			// What the caller needs to see is the failure of the statement. If its record fails as well, the statement
+			// stays recorded as started, and is run again just the same.
+			late := context.WithoutCancel(ctx)
+			return done, errors.Join(err, s.record(late, steps[:i], statusApplied, ""), s.record(late, steps[i:i+1], statusFailed, err.Error()))
+		}
+		done = append(done, st.applied())
+	}
+	return done, s.record(ctx, steps, statusApplied, "")
 }
 
 func (s *Store) dryRun(ctx context.Context, w io.Writer) ([]Applied, error) {

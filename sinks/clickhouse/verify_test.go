@@ -1,10 +1,13 @@
 package clickhouse_test
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/earshot/earshot/schemas"
+	"github.com/earshot/earshot/sinks/clickhouse"
 )
 
 func whole(lo, hi uint64) schemas.Range {
@@ -49,5 +52,139 @@ func TestReadBackProvesWhatWasInserted(t *testing.T) {
 		if !slices.Equal(seqs, want) {
 			t.Errorf("%s: got sequences %v, want %v", c.claim, seqs, want)
 		}
+	}
+}
+
+func ids(rows []schemas.Row) []schemas.EventID {
+	out := make([]schemas.EventID, len(rows))
+	for i := range rows {
+		out[i] = rows[i].ID
+	}
+	return out
+}
+
+func TestKnownFindsIdentitiesWhereverTheyAre(t *testing.T) {
+	s := open(t)
+	rows := generate(2, 5000, 1)
+	elsewhere := rows[:10]
+	for i := range elsewhere {
+		elsewhere[i].Shard = 3
+	}
+	insert(t, s, rows[:10])
+	insert(t, s, rows[10:4000])
+	for _, c := range []struct {
+		claim      string
+		generation uint32
+		epoch      string
+		shard      int
+		before     uint64
+		ask        []schemas.Row
+		want       []schemas.Row
+	}{
+		{"what is stored before the range is known, in more than one chunk", 1, epoch, 0, 1 << 62, rows, rows[:4000]},
+		{"the range itself is left out", 1, epoch, 0, 2001, rows, rows[:2000]},
+		{"but only of its own shard", 1, epoch, 0, 1, rows, rows[:10]},
+		{"of another shard all is known", 1, epoch, 7, 1, rows, rows[:4000]},
+		{"of another generation nothing", 2, epoch, 0, 1 << 62, rows, nil},
+		{"of another epoch all is known, whatever its sequence", 1, "newer", 0, 1, rows, rows[:4000]},
+		{"of nothing nothing", 1, epoch, 0, 1 << 62, nil, nil},
+	} {
+		got, err := s.Known(t.Context(), c.generation, c.epoch, c.shard, c.before, ids(c.ask))
+		if err != nil {
+			t.Fatalf("%s: %v", c.claim, err)
+		}
+		if len(got) != len(c.want) {
+			t.Errorf("%s: %d are known, want %d", c.claim, len(got), len(c.want))
+		}
+		for i := range c.want {
+			if _, ok := got[c.want[i].ID]; !ok {
+				t.Errorf("%s: sequence %d is not known", c.claim, c.want[i].Seq)
+				break
+			}
+		}
+	}
+}
+
+func TestRecentIsNewestFirst(t *testing.T) {
+	s := open(t)
+	rows := generate(3, 300, 1)
+	for i := range rows {
+		rows[i].ReceivedAt = start.Add(time.Duration(i/7) * time.Second) // several in one moment
+	}
+	insert(t, s, rows[:100])
+	insert(t, s, rows[100:])
+	for _, c := range []struct {
+		claim  string
+		epoch  string
+		shard  int
+		before uint64
+		limit  int
+		want   []schemas.Row
+	}{
+		{"the newest", epoch, 0, 1 << 62, 1, rows[299:]},
+		{"the newest fifty", epoch, 0, 1 << 62, 50, rows[250:]},
+		{"all, where there are fewer than asked for", epoch, 0, 1 << 62, 1000, rows},
+		{"only those before a sequence", epoch, 0, 201, 50, rows[150:200]},
+		{"all of another epoch", "newer", 0, 1, 1000, rows},
+		{"none of a shard without rows", epoch, 5, 1 << 62, 10, nil},
+	} {
+		got, err := s.Recent(t.Context(), 1, c.epoch, c.shard, c.before, c.limit)
+		if err != nil {
+			t.Fatalf("%s: %v", c.claim, err)
+		}
+		want := ids(c.want)
+		if slices.Reverse(want); !slices.Equal(got, want) {
+			t.Errorf("%s: got %d identities, want %d, the rows backwards", c.claim, len(got), len(want))
+		}
+	}
+}
+
+func TestCountTellsRowsFromSequences(t *testing.T) {
+	s := open(t)
+	rows := generate(4, 100, 1)
+	insert(t, s, rows)
+	if err := s.Insert(t.Context(), rows[:5], "again"); err != nil {
+		t.Fatal(err)
+	}
+	n, distinct, err := s.Count(t.Context(), 1, epoch, 0, 50)
+	if err != nil || n != 55 || distinct != 50 {
+		t.Errorf("up to 50: %d rows, %d sequences (%v), want 55 and 50", n, distinct, err)
+	}
+	last, err := s.MaxSeq(t.Context(), 1, epoch, 0)
+	if err != nil || last != 100 {
+		t.Errorf("the last sequence is %d (%v), want 100", last, err)
+	}
+	if last, err := s.MaxSeq(t.Context(), 1, "another", 0); err != nil || last != 0 {
+		t.Errorf("the last sequence of an epoch without rows is %d (%v), want 0", last, err)
+	}
+}
+
+func TestKillReturnsWhenTheQueryIsGone(t *testing.T) {
+	s := open(t)
+	if err := s.Kill(t.Context(), "nobody's"); err != nil {
+		t.Errorf("killing what does not run: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- clickhouse.ExecAs(context.Background(), s, "slow'one", "SELECT sleepEachRow(0.05) FROM numbers(4000) SETTINGS max_block_size = 1 FORMAT Null")
+	}()
+	const running = "SELECT count() FROM system.processes WHERE query_id = 'slow\\'one'"
+	for text(t, s, running) != "1\n" {
+		select {
+		case err := <-ended:
+			t.Fatalf("the query to be killed ended by itself: %v", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if err := s.Kill(t.Context(), "slow'one"); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, s, running); got != "0\n" {
+		t.Errorf("after the kill %s are running", got)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the killed query ended well")
+	} else if class, _ := clickhouse.Classify(err); class != clickhouse.Retryable {
+		t.Errorf("to its owner the kill is %s, want retryable: %v", class, err)
 	}
 }
