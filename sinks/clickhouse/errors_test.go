@@ -111,3 +111,25 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// A worker looks for the row that is refused by trying halves of an insert, and nothing of that may be stored.
+func TestProbeFindsWhatIsRefusedAndKeepsNothing(t *testing.T) {
+	s := open(t)
+	rows := generate(1, 20, 1)
+	if err := s.Probe(t.Context(), rows); err != nil {
+		t.Errorf("good rows on trial: %v", err)
+	}
+	if err := s.Probe(t.Context(), nil); err != nil {
+		t.Errorf("no rows on trial: %v", err)
+	}
+	if err := clickhouse.Exec(t.Context(), s, "ALTER TABLE feedback_probe MODIFY COLUMN order_id UInt8"); err != nil {
+		t.Fatal(err)
+	}
+	var own *clickhouse.Error
+	if err := s.Probe(t.Context(), rows); !errors.As(err, &own) || !own.Permanent() {
+		t.Errorf("bad rows on trial: got %v, want a permanent error", err)
+	}
+	if n := count(t, s); n != 0 {
+		t.Errorf("the trial stored %d rows", n)
+	}
+}

@@ -1,0 +1,137 @@
+package sql
+
+import (
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func objects() []Object { return slices.Concat(Bookkeeping(), Tables(), Views()) }
+
+func TestEveryFileIsListed(t *testing.T) {
+	listed := map[string]bool{}
+	for _, o := range objects() {
+		listed[o.Path] = true
+	}
+	for _, q := range Queries() {
+		listed["queries/"+q.Name+".sql"] = true
+	}
+	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !listed[path] {
+			t.Errorf("%s is in no list, so nobody will ever run it", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryFileSaysWhyFirst(t *testing.T) {
+	for path := range allFiles(t) {
+		if !strings.HasPrefix(read(path), "-- ") {
+			t.Errorf("%s does not begin with a comment", path)
+		}
+	}
+}
+
+func allFiles(t *testing.T) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for _, dir := range []string{"tables", "views", "queries"} {
+		list, err := fs.ReadDir(files, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range list {
+			out[dir+"/"+f.Name()] = true
+		}
+	}
+	return out
+}
+
+func TestEveryStatementMayRunTwice(t *testing.T) {
+	for _, o := range objects() {
+		body := bare(o.SQL)
+		head := strings.Join(strings.Fields(body)[:6], " ") + " "
+		if !strings.HasPrefix(head, "CREATE TABLE IF NOT EXISTS "+o.Name+" ") && !strings.HasPrefix(head, "CREATE OR REPLACE VIEW "+o.Name+" ") {
+			t.Errorf("%s does not begin with a CREATE of %s that may run twice", o.Path, o.Name)
+		}
+		if strings.Contains(regexp.MustCompile(`'(?:\\.|[^'\\])*'|-- .*`).ReplaceAllString(body, ""), ";") {
+			t.Errorf("%s holds more than one statement", o.Path)
+		}
+	}
+}
+
+func TestVersionsAreInOrderAndUnique(t *testing.T) {
+	last := uint32(0)
+	for _, o := range append(Tables(), Views()...) {
+		if o.Version <= last {
+			t.Errorf("%s has version %d after %d", o.Path, o.Version, last)
+		}
+		last = o.Version
+	}
+	for _, o := range Tables() {
+		if o.Version > 1000 {
+			t.Errorf("table %s has version %d: tables stay below 1001", o.Name, o.Version)
+		}
+	}
+}
+
+func TestHashOverlooksCommentsOnly(t *testing.T) {
+	if bare("-- why\nCREATE x\n") != bare("-- a better why\n-- of two lines\nCREATE x") {
+		t.Error("a better comment is a changed migration")
+	}
+	if bare("CREATE x") == bare("CREATE y") {
+		t.Error("another statement is not a changed migration")
+	}
+}
+
+func TestLiveNamesTheGeneration(t *testing.T) {
+	if got := Live(7); !strings.Contains(got, "generation = 7") || strings.Contains(got, liveMark) {
+		t.Errorf("got %s", got)
+	}
+	for _, o := range Views() {
+		if o.Name != "feedback_current" && regexp.MustCompile(`\bFROM feedback\b`).MatchString(o.SQL) {
+			t.Errorf("%s reads the table past the live generation", o.Name)
+		}
+	}
+}
+
+func TestQueriesDeclareWhatTheyUse(t *testing.T) {
+	use := regexp.MustCompile(`\{(\w+):(\w+(?:\([^)]*\))?)\}`)
+	for _, q := range Queries() {
+		if q.Doc == "" || !strings.HasPrefix(q.SQL, "SELECT") {
+			t.Errorf("%s: doc %q, SQL %.20q", q.Name, q.Doc, q.SQL)
+		}
+		used := map[string]string{}
+		for _, m := range use.FindAllStringSubmatch(q.SQL, -1) {
+			used[m[1]] = m[2]
+		}
+		for _, p := range q.Params {
+			if used[p.Name] != p.Type || p.Doc == "" {
+				t.Errorf("%s declares %s %s (%q), its SQL uses it as %q", q.Name, p.Name, p.Type, p.Doc, used[p.Name])
+			}
+			delete(used, p.Name)
+		}
+		for name := range used {
+			t.Errorf("%s uses %s without declaring it", q.Name, name)
+		}
+		if found, err := Find(q.Name); err != nil || found.SQL != q.SQL {
+			t.Errorf("%s is not found by its name: %v", q.Name, err)
+		}
+	}
+	if _, err := Find("colour"); err == nil || !strings.Contains(err.Error(), "worst_themes") {
+		t.Errorf("an unknown name gives %v, want an error that lists the names", err)
+	}
+}
+
+func TestHeaderOfAQueryIsTakenApart(t *testing.T) {
+	q := parseQuery("q", "-- What is it?\n-- Two lines.\n-- param a String = : one\n-- param b DateTime64(3, 'UTC') = 2000-01-01 00:00:00: two: three\nSELECT {a:String} -- inside\n")
+	want := []Param{{"a", "String", "", "one"}, {"b", "DateTime64(3, 'UTC')", "2000-01-01 00:00:00", "two: three"}}
+	if q.Doc != "What is it? Two lines." || !slices.Equal(q.Params, want) || q.SQL != "SELECT {a:String} -- inside" {
+		t.Errorf("got %+v", q)
+	}
+}
