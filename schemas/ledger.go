@@ -43,8 +43,8 @@ type Plan struct {
 	Epoch      string   `json:"epoch"`
 	Shard      int      `json:"shard"`
 	Generation uint32   `json:"generation"`
-	Lo         uint64   `json:"lo"` // first sequence of the range
-	Hi         uint64   `json:"hi"` // last sequence of the range
+	Lo         uint64   `json:"lo"`         // first sequence of the range
+	Hi         uint64   `json:"hi"`         // last sequence of the range
 	Parts      []Part   `json:"parts"`      // one insert each; empty: the range holds nothing to store
 	Duplicates uint64   `json:"duplicates"` // events of the range seen before
 	Dead       []uint64 `json:"dead"`       // sequences of the range that become dead letters
