@@ -123,27 +123,41 @@ func (n *node) demonstrate(ctx context.Context) (exact bool, err error) {
 	if !exact {
 		fmt.Fprintf(out, "THEY DO NOT ADD UP: %s\n", strings.Join(faults, "; "))
 	}
-	for _, q := range []struct{ name, title string }{
-		{"satisfaction_by_element", "Satisfaction by element (index 0–100, 50 is neutral, with its 95 % interval)"},
-		{"satisfaction_by_facet", "Satisfaction by facet"},
-		{"satisfaction_by_s5", "Satisfaction by the five S of service"},
-		{"worst_themes", "The worst themes, by how many customers are behind them"},
-	} {
-		fmt.Fprintf(out, "\n%s\n", q.title)
-		if err := n.show(ctx, q.name, out); err != nil {
+	for _, f := range figures() {
+		fmt.Fprintf(out, "\n%s\n", f.title)
+		if err := n.show(ctx, f, out); err != nil {
 			return false, err
 		}
 	}
 	return exact, nil
 }
 
+// figure is a named query that the demo shows, with as many of its columns as fit a terminal.
+type figure struct{ query, title, columns string }
+
+func figures() []figure {
+	const index = "n, satisfaction, satisfaction_low AS low, satisfaction_high AS high"
+	return []figure{
+		{"satisfaction_by_element", "Satisfaction by element: an index from 0 to 100, 50 is neutral; low–high is its 95 % interval", "element, " + index},
+		{"satisfaction_by_facet", "Satisfaction by facet", "element, facet, " + index},
+		{"satisfaction_by_s5", "Satisfaction by the five S of service", "s5, " + index},
+		{"worst_themes", "The worst themes, by how many different customers are unhappy about them", "theme, unhappy_customers AS unhappy, customers, mentions, negative_share AS `negative %`, negative_low AS low, negative_high AS high, if(lengthUTF8(worst_quote) > 44, concat(substringUTF8(worst_quote, 1, 43), '…'), worst_quote) AS `worst words`"},
+	}
+}
+
 // show prints the answer to a named query about the demo's tenant.
-func (n *node) show(ctx context.Context, name string, w io.Writer) error {
-	q, err := earshotsql.Find(name)
+func (n *node) show(ctx context.Context, f figure, w io.Writer) error {
+	q, err := earshotsql.Find(f.query)
 	if err != nil {
 		return err
 	}
-	return n.store.Named(ctx, q, map[string]string{"tenant": demoTenant}, "PrettyCompactMonoBlock", w)
+	params := map[string]string{}
+	for _, p := range q.Params {
+		params[p.Name] = p.Default
+	}
+	params["tenant"] = demoTenant
+	statement := "SELECT " + f.columns + " FROM (" + q.SQL + ") SETTINGS output_format_pretty_row_numbers = 0, output_format_pretty_fallback_to_vertical = 0"
+	return n.store.Query(ctx, statement, params, "PrettyCompactMonoBlock", w)
 }
 
 // sample is one line of the sample feedback.

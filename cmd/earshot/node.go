@@ -43,35 +43,37 @@ type node struct {
 	stopGateway context.CancelFunc
 	stopWorkers context.CancelFunc
 	running     sync.WaitGroup
-	failed      chan error // what ends the node before it is told to stop
 }
 
 // startNode opens everything the role needs, in order. On error whatever was opened is closed again.
-func startNode(ctx context.Context, env *environment, r role) (n *node, err error) {
-	n = &node{env: env, log: newLogger(&env.config, env.stderr), registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
-	defer func() {
-		if err != nil {
-			err = n.opened.closeAfter(err)
-		}
-	}()
+func startNode(ctx context.Context, env *environment, r role) (*node, error) {
+	n := &node{env: env, log: newLogger(&env.config, env.stderr), registry: prometheus.NewRegistry()}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
-	if n.servers, err = openServers(ctx, env, need{nats: true, clickhouse: r.process}, n.log, &n.opened); err != nil {
-		return nil, err
+	if err := n.open(ctx, r); err != nil {
+		return nil, n.opened.closeAfter(err)
+	}
+	return n, nil
+}
+
+func (n *node) open(ctx context.Context, r role) (err error) {
+	n.servers, err = openServers(ctx, n.env, need{nats: true, clickhouse: r.process}, n.log, &n.opened)
+	if err != nil {
+		return err
 	}
 	if err := n.provision(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if r.process {
 		if err := n.startWorkers(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.ingest {
 		if err := n.startGateway(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return n, n.announce()
+	return n.announce()
 }
 
 // provision makes sure that the streams are there.

@@ -152,7 +152,7 @@ func classifyInput(line []byte) (classify.Input, error) {
 func evaluateCommand() command {
 	return command{
 		name: "evaluate", args: "FILE", summary: "measure the classifier on labelled texts",
-		help:  "Reads labelled JSONL ({\"text\":…,\"label\":…} a line) and prints accuracy, precision, recall and F1 per class,\nthe confusion matrix, calibration and speed.\nExample: earshot evaluate reviews.jsonl",
+		help: "Reads labelled JSONL ({\"text\":…,\"label\":…} a line) and prints accuracy, precision, recall and F1 per class,\nthe confusion matrix, calibration and speed.\nExample: earshot evaluate reviews.jsonl",
 		flags: func(fs *flag.FlagSet) any {
 			o := &evaluateOptions{}
 			fs.BoolVar(&o.json, "json", false, "print one JSON object")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 )
 
@@ -51,13 +50,9 @@ func serve(ctx context.Context, env *environment, r role, args []string) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		n.log.Info().Msg("stopping: no more events are taken")
-		return n.stop()
-	case err := <-n.failed:
-		return errors.Join(err, n.stop())
-	}
+	<-ctx.Done()
+	n.log.Info().Msg("stopping: no more events are taken")
+	return n.stop()
 }
 
 func pid() int { return os.Getpid() }
