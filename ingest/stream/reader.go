@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,24 +43,26 @@ type reader struct {
 	s       *Shard
 	in      chan *nats.Msg
 	sub     *nats.Subscription
-	name    string    // of the consumer; empty: there is none
-	next    string    // subject of its pull requests
-	after   uint64    // sequence of the last record handed out, or where the consumer began
-	count   uint64    // number of messages the consumer has delivered, by its own count
-	wanted  int       // messages that the requests out may still bring
-	connect uint64    // reconnects of the connection when the consumer was made
-	doubts  int       // times in a row that the broker said there is more, but nothing came
-	held    *nats.Msg // taken from in, but not handed out
-	gone    *nats.Msg // stands for the loss of the consumer
-	since   time.Time // when something was last taken from in
-	ended   string    // why the consumer could not be read on, if it could not
+	name    string            // of the consumer; empty: there is none
+	next    string            // subject of its pull requests
+	after   uint64            // sequence of the last record handed out, or where the consumer began
+	count   uint64            // number of messages the consumer has delivered, by its own count
+	wanted  int               // messages that the requests out may still bring
+	connect uint64            // reconnects of the connection when the consumer was made
+	doubts  int               // times in a row that the broker said there is more, but nothing came
+	held    *nats.Msg         // taken from in, but not handed out
+	gone    *nats.Msg         // stands for the loss of the consumer
+	since   time.Time         // when something was last taken from in
+	shared  map[string]string // headers of the last record; never written to once made
+	ended   string            // why the consumer could not be read on, if it could not
 }
 
 func newReader(s *Shard) *reader { return &reader{s: s, gone: new(nats.Msg)} }
 
 // Read returns up to max records (0: 4,000) after the sequence after, in order, whose data is together at most maxBytes
 // (0: no bound; one record always goes). It waits up to idle for the first and up to linger after that for more. None,
-// without an error, means that the broker was asked and has none. A gap in the sequence is a deleted message.
+// without an error, means that the broker was asked and has none. A gap in the sequence is a deleted message. Records may share a header map,
+// so nobody may write to one.
 //
 // Reading on from where the last call ended is fast; any other position costs two round trips. Read comes back by itself
 // from a lost connection, a restarted broker and a consumer that fell silent; an error with [schemas.ErrUnavailable] says
@@ -229,17 +232,30 @@ func (r *reader) record(m *nats.Msg) (schemas.Record, messageKind) {
 		r.ended = "a message was lost on the way"
 		return schemas.Record{}, isBroken // something was dropped on the way: begin after the last good one
 	}
-	return schemas.Record{Seq: d.seq, Time: d.time, Subject: m.Subject, Header: header(m.Header), Data: m.Data}, isRecord
+	return schemas.Record{Seq: d.seq, Time: d.time, Subject: m.Subject, Header: r.header(m.Header), Data: m.Data}, isRecord
 }
 
-// header keeps the first value of each header that is not the broker's own.
-func header(h nats.Header) map[string]string {
-	out := make(map[string]string, len(h))
+// header keeps the first value of each header that is not the broker's own. Most events bear the same, so the last map is
+// used again when it says the same.
+func (r *reader) header(h nats.Header) map[string]string {
+	own, same := 0, true
 	for k, v := range h {
-		if len(v) > 0 && (len(k) < 5 || k[:5] != "Nats-") {
+		if len(v) > 0 && !strings.HasPrefix(k, "Nats-") {
+			own++
+			last, ok := r.shared[k]
+			same = same && ok && last == v[0]
+		}
+	}
+	if same && own == len(r.shared) {
+		return r.shared
+	}
+	out := make(map[string]string, own)
+	for k, v := range h {
+		if len(v) > 0 && !strings.HasPrefix(k, "Nats-") {
 			out[k] = v[0]
 		}
 	}
+	r.shared = out
 	return out
 }
 

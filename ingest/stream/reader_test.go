@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,21 @@ func TestReadGivesTheRecordAsItWasPublished(t *testing.T) {
 		}
 		if r.Time.Before(begin) || r.Time.After(time.Now()) || r.Time.Location() != time.UTC {
 			t.Errorf("record %d: time %v", i, r.Time)
+		}
+	}
+}
+
+func TestReadKeepsTheHeadersOfEachRecord(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	msgs := messages(0, "a", 7, 40)
+	for i, h := range []map[string]string{nil, {"a": "1"}, {"a": "1"}, {"a": "2"}, {"b": "2"}, {"a": "2", "b": "2"}, {"b": "2"}} {
+		msgs[i].Header = h
+	}
+	w.publish(w.publisher(stream.PublisherConfig{Shards: 1}), msgs)
+	for i, r := range w.readTo(w.shard(0), 0, 7, 0, 0) {
+		if !maps.Equal(r.Header, msgs[i].Header) {
+			t.Errorf("record %d has %v, wanted %v", i, r.Header, msgs[i].Header)
 		}
 	}
 }
