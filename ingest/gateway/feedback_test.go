@@ -87,25 +87,25 @@ func TestFeedbackRefused(t *testing.T) {
 		status             int
 		faults             string
 	}{
-		{"neither words nor rating", "application/json", `{"channel":"web"}`, 400, "text schema_mismatch"},
-		{"an empty text is none", "application/json", `{"text":""}`, 400, "text schema_mismatch"},
-		{"nothing as plain text", "text/plain", " \n", 400, "text schema_mismatch"},
-		{"an unknown name, and every other fault", "application/json", `{"text":"a","ratng":4,"channel":"pigeon","tenant":7}`, 400,
+		{"neither words nor rating", "application/json", `{"channel":"web"}`, 422, "text schema_mismatch"},
+		{"an empty text is none", "application/json", `{"text":""}`, 422, "text schema_mismatch"},
+		{"nothing as plain text", "text/plain", " \n", 422, "text schema_mismatch"},
+		{"an unknown name, and every other fault", "application/json", `{"text":"a","ratng":4,"channel":"pigeon","tenant":7}`, 422,
 			"ratng schema_mismatch; tenant schema_mismatch; channel schema_mismatch"},
-		{"one thing under two names", "application/json", `{"text":"a","value_text":"b"}`, 400, "value_text schema_mismatch"},
+		{"one thing under two names", "application/json", `{"text":"a","value_text":"b"}`, 422, "value_text schema_mismatch"},
 		{"one name twice", "application/json", `{"text":"a","text":"b"}`, 400, " parse_error"},
-		{"one name twice in a form", form1, `text=a&text=b`, 400, "text schema_mismatch"},
-		{"a rating in quotes", "application/json", `{"rating":"4"}`, 400, "rating schema_mismatch"},
-		{"a rating off its scale", "application/json", `{"rating":6}`, 400, "rating schema_mismatch"},
-		{"a word as rating in a form", form1, `rating=good`, 400, "rating schema_mismatch"},
-		{"a future time", "application/json", `{"text":"a","time":"2027-01-01T00:00:00Z"}`, 400, "time schema_mismatch"},
-		{"too long a text", "application/json", `{"text":"` + strings.Repeat("ü", 30_001) + `"}`, 400, "text too_large"},
-		{"an array", "application/json", `[{"text":"a"}]`, 400, " schema_mismatch"},
+		{"one name twice in a form", form1, `text=a&text=b`, 422, "text schema_mismatch"},
+		{"a rating in quotes", "application/json", `{"rating":"4"}`, 422, "rating schema_mismatch"},
+		{"a rating off its scale", "application/json", `{"rating":6}`, 422, "rating schema_mismatch"},
+		{"a word as rating in a form", form1, `rating=good`, 422, "rating schema_mismatch"},
+		{"a future time", "application/json", `{"text":"a","time":"2027-01-01T00:00:00Z"}`, 422, "time schema_mismatch"},
+		{"too long a text", "application/json", `{"text":"` + strings.Repeat("ü", 30_001) + `"}`, 422, "text too_large"},
+		{"an array", "application/json", `[{"text":"a"}]`, 422, " schema_mismatch"},
 		{"broken JSON", "application/json", `{"text":"a"`, 400, " parse_error"},
 		{"a form with a broken escape", form1, `text=%zz`, 400, " parse_error"},
 		{"a form that is not UTF-8", form1, `text=%FF`, 400, "text parse_error; text schema_mismatch"},
 		{"plain text that is not UTF-8", "text/plain", "caf\xe9", 400, "text parse_error"},
-		{"a NUL", "text/plain", "a\x00b", 400, "text schema_mismatch"},
+		{"a NUL", "text/plain", "a\x00b", 422, "text schema_mismatch"},
 		{"too large a body", "text/plain", strings.Repeat("a", schemas.MaxEventBytes+1), 413, " too_large"},
 		{"a CloudEvent", structured, event("1"), 415, ""},
 	} {
@@ -162,7 +162,7 @@ func TestFeedbackIsKnownByItsIDElseByTheIdempotencyKeyElseByANewUUID(t *testing.
 		t.Errorf("made-up ids are %q and %q: %v", new1, new2, err)
 	}
 	long := strings.Repeat("k", 256)
-	if a := read(t, h.do("POST", "/v1/feedback", `{"text":"a"}`, "Content-Type", "application/json", "Idempotency-Key", long)); a.Status != 400 || a.Problems[0].Field != "id" {
+	if a := read(t, h.do("POST", "/v1/feedback", `{"text":"a"}`, "Content-Type", "application/json", "Idempotency-Key", long)); a.Status != 422 || a.Problems[0].Field != "id" {
 		t.Errorf("a key over the bound of ids: %+v", a)
 	}
 }

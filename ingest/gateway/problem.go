@@ -78,12 +78,16 @@ func faults(index int, ps schemas.Problems) []fault {
 	return out
 }
 
-// invalid is the answer to a request of n events of which faulty have the given faults. Nothing of it was published.
+// invalid is the answer to a request of n events of which faulty have the given faults. Nothing of it was published. What
+// cannot be read at all is a 400, what is too large a 413, and what can be read but does not keep the contract a 422.
 func invalid(n, faulty int, list []fault) problem {
-	p := problem{Type: typeInvalid, Status: http.StatusBadRequest, Problems: list}
+	p := problem{Type: typeInvalid, Status: http.StatusUnprocessableEntity, Problems: list}
 	for i := range list {
-		if list[i].Field == "" && list[i].Reason == schemas.ReasonTooLarge {
+		switch {
+		case list[i].Field == "" && list[i].Reason == schemas.ReasonTooLarge:
 			p.Type, p.Status = typeTooLarge, http.StatusRequestEntityTooLarge
+		case list[i].Reason == schemas.ReasonParse && p.Status != http.StatusRequestEntityTooLarge:
+			p.Status = http.StatusBadRequest
 		}
 	}
 	switch {
