@@ -222,7 +222,7 @@ func (p *publication) try(ctx context.Context, batch []numbered) (again bool, le
 		return false, nil, nil
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return true, nil, fmt.Errorf("the gateway answers %s", resp.Status)
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		left, err := p.without(batch, answer)
 		return false, left, err
 	default:

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/earshot/earshot/schemas"
+)
+
+// malformed are the files of events that are wrong in one way each; the schemas package says what of each is named.
+func malformed(t *testing.T) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob("../../schemas/testdata/malformed/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]byte{}
+	for _, f := range files {
+		if strings.HasSuffix(f, ".golden") {
+			continue
+		}
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(f)] = b
+	}
+	if len(out) < 20 {
+		t.Fatalf("only %d malformed events: the corpus is not where it is looked for", len(out))
+	}
+	return out
+}
+
+// Over HTTP a malformed event is refused with a problem that names the fault, over NATS it becomes a dead letter with its
+// reason and its original bytes; in both cases what follows is stored.
+func TestMalformedEventsAreNamedAndNeverBlockTheShard(t *testing.T) {
+	dir := dataFolder(t)
+	up := startUp(t, dir)
+	nc, err := nats.Connect(up.Nats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	published := 0
+	for name, body := range malformed(t) {
+		code, answer, err := post(up.Gateway+"/v1/events", schemas.ContentTypeEvent, body)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case code < 400 || code >= 500:
+			t.Errorf("%s: answered %d %s; want a refusal", name, code, answer)
+		case !strings.Contains(string(answer), `"detail"`):
+			t.Errorf("%s: the answer %s names no fault", name, answer)
+		}
+		if len(body) > schemas.MaxEventBytes { // the broker itself refuses those, and says so to whoever asks
+			continue
+		}
+		if err := nc.Publish("feedback.in.acme.support.feedback.received.k"+fmt.Sprint(published), body); err != nil {
+			t.Fatal(err)
+		}
+		published++
+	}
+	good := [][]string{
+		{"structured", event("n1", "The box was crushed."), schemas.HeaderContentType, schemas.ContentTypeEvent},
+		{"structured without a header", event("n2", "Nobody answered.")},
+		{"binary", `{"channel":"support","value_text":"Slow and rude."}`, "ce-specversion", "1.0", "ce-id", "n3", "ce-source", "/nats/test", "ce-type", "feedback.received.v1",
+			"ce-time", "2026-11-01T08%3A00%3A00Z", "ce-tenantid", "acme", "content-type", "application/json"},
+	}
+	for _, g := range good {
+		m := nats.NewMsg("feedback.in.acme.support.feedback.received.key-" + g[0][:1])
+		m.Data = []byte(g[1])
+		for i := 2; i+1 < len(g); i += 2 {
+			m.Header[g[i]] = []string{g[i+1]}
+		}
+		if err := nc.PublishMsg(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if code, body, err := post(up.Gateway+"/v1/events", schemas.ContentTypeEvent, []byte(event("h1", "Lovely."))); err != nil || code != http.StatusAccepted {
+		t.Fatalf("a good event after the bad ones: %d %s %v", code, body, err)
+	}
+	b := reconciled(t, dir)
+	want := balance{Accepted: uint64(published + 4), Stored: 4, Dead: uint64(published), Exact: true}
+	if b != want {
+		t.Errorf("reconcile says %+v, want %+v", b, want)
+	}
+	if got := ask(t, dir, "SELECT groupArray(source_event_id) FROM (SELECT source_event_id FROM feedback ORDER BY source_event_id)"); got != "['h1','n1','n2','n3']" {
+		t.Errorf("stored are %s", got)
+	}
+	checkDeadLetters(t, nc, published)
+	up.stop()
+}
+
+// checkDeadLetters reads the dead letters as an operator's tool would.
+func checkDeadLetters(t *testing.T, nc *nats.Conn, want int) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := js.OrderedConsumer(ctx, schemas.DeadLettersStream, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range want {
+		m, err := c.Next(jetstream.FetchMaxWait(20 * time.Second))
+		if err != nil {
+			t.Fatalf("read the dead letters: %v", err)
+		}
+		h := m.Headers()
+		for _, name := range []string{schemas.HeaderReason, schemas.HeaderDetail, schemas.HeaderStream, schemas.HeaderSequence} {
+			if h.Get(name) == "" {
+				t.Errorf("dead letter %s has no %s", m.Subject(), name)
+			}
+		}
+		orig, err := js.Stream(ctx, h.Get(schemas.HeaderStream))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seq uint64
+		fmt.Sscan(h.Get(schemas.HeaderSequence), &seq)
+		raw, err := orig.GetMsg(ctx, seq)
+		if err != nil || string(raw.Data) != string(m.Data()) {
+			t.Errorf("dead letter %s does not carry the original bytes of %s %d: %v", m.Subject(), h.Get(schemas.HeaderStream), seq, err)
+		}
+	}
+}
