@@ -1,18 +1,117 @@
 package classify
 
 import (
-	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/earshot/earshot/schemas"
 )
 
-func TestSmoke(t *testing.T) {
+func mustLoad(t testing.TB) *Classifier {
+	t.Helper()
 	c, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"Parcel arrived crushed and nobody answered for three days. The girl at the counter was lovely though. I will buy elsewhere.", "服务员态度很差，等了两个小时，再也不来了！", "The food was great but the wait staff was slow."} {
-		l := c.Classify(Input{Text: s})
-		b, _ := json.MarshalIndent(NewLine(&l), "", " ")
-		t.Logf("%s", b)
+	return c
+}
+
+// TestCases holds the classifier to the claims of testdata/cases.tsv.
+func TestCases(t *testing.T) {
+	c := mustLoad(t)
+	raw, err := os.ReadFile("testdata/cases.tsv")
+	if err != nil {
+		t.Fatal(err)
 	}
+	n := 0
+	for i, line := range strings.Split(string(raw), "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		cells := strings.Split(line, "\t")
+		if len(cells) != 3 {
+			t.Fatalf("cases.tsv:%d: %d columns, want 3", i+1, len(cells))
+		}
+		n++
+		t.Run(cells[0], func(t *testing.T) {
+			l := c.Classify(Input{Text: cells[1]})
+			for _, want := range strings.Fields(cells[2]) {
+				if fault := unmet(&l, want); fault != "" {
+					t.Errorf("cases.tsv:%d: %q: want %s, %s\nlabels: %+v", i+1, cells[1], want, fault, l)
+				}
+			}
+		})
+	}
+	if n < 120 {
+		t.Errorf("%d cases, want at least 120", n)
+	}
+}
+
+// unmet returns why one expectation does not hold, "" if it does.
+func unmet(l *schemas.Labels, want string) string {
+	if key, limit, ok := strings.Cut(want, "<"); ok && key == "churn" {
+		if f, _ := strconv.ParseFloat(limit, 64); float64(l.ChurnRisk) < f {
+			return ""
+		}
+		return fmt.Sprint("got ", l.ChurnRisk)
+	}
+	key, value, _ := strings.Cut(want, "=")
+	key, not := strings.CutPrefix(key, "!")
+	got, ok := "", false
+	switch key {
+	case "polarity":
+		got = string(l.Polarity)
+	case "sentiment":
+		got = string(l.Sentiment)
+	case "intent":
+		got = string(l.Intent)
+	case "element":
+		got = string(l.Element)
+	case "lang":
+		got = l.Language
+	case "quality":
+		got = string(l.Quality)
+	case "urgency":
+		got = string(l.Urgency)
+	case "response":
+		got = strconv.FormatBool(l.ResponseNeeded)
+	case "effort":
+		got = string("-0+"[sign(float32(l.Effort))+1])
+	case "churn":
+		f, _ := strconv.ParseFloat(value, 64)
+		got, ok = fmt.Sprint(l.ChurnRisk), float64(l.ChurnRisk) >= f
+	case "m":
+		var ms []string
+		for _, m := range l.Mentions {
+			ms = append(ms, fmt.Sprintf("%s/%s/%s/%c", m.Element, m.Facet, m.S5, "-0+"[sign(m.Polarity)+1]))
+		}
+		got = strings.Join(ms, ",")
+	case "theme", "s5", "facet":
+		var all []string
+		for _, m := range l.Mentions {
+			v := map[string]string{"theme": m.Theme, "s5": string(m.S5), "facet": string(m.Facet)}[key]
+			all = append(all, v)
+			ok = ok || v == value
+		}
+		got = strings.Join(all, ",")
+	default:
+		return "the test does not know " + key
+	}
+	if ok = ok || got == value; ok == not {
+		return "got " + got
+	}
+	return ""
+}
+
+func sign(x float32) int {
+	switch {
+	case x < 0:
+		return -1
+	case x > 0:
+		return 1
+	}
+	return 0
 }

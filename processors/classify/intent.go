@@ -49,25 +49,22 @@ func (a *analysis) intent(in *Input, l *schemas.Labels, p [3]float64) {
 		bestM = max(bestM, l.Mentions[i].Polarity*l.Mentions[i].Confidence)
 	}
 	a.churn(in, l, neg)
-	question := a.questions > 0 || a.total[senseQuestion] >= 1 && neg < set.ComplaintFrom
+	wh := a.total[senseQuestion] >= 0.9 // "how", "when", "what is": more than "can you"
 	request := a.count[senseRequest]+a.count[senseWish] > 0
 	angry := neg >= set.ComplaintFrom || a.count[senseComplaint] > 0 && pos < set.PraiseFrom
 	switch {
 	case l.Quality == schemas.QualitySpam || l.Quality == schemas.QualityOffTopic:
 		l.Intent, l.IntentConfidence = schemas.OtherIntent, 0.8
-	case l.ChurnRisk >= 0.8 && a.count[senseChurn] > 0:
+	case l.ChurnRisk >= 0.75 && a.count[senseChurn] > 0:
 		l.Intent, l.IntentConfidence = schemas.ChurnNotice, 0.85
 	case angry:
 		l.Intent, l.IntentConfidence = schemas.Complaint, max(neg, 0.6)
-	case a.questions > 0 && pos < 0.8:
-		l.Intent, l.IntentConfidence = schemas.Question, 0.8
-		if a.total[senseQuestion] == 0 && a.count[senseRequest] > 0 {
-			l.Intent = schemas.Request
-		}
+	case (a.questions > 0 || wh) && pos < 0.8 && !(request && !wh):
+		l.Intent, l.IntentConfidence = schemas.Question, 0.7
 	case request && pos < 0.75:
 		l.Intent, l.IntentConfidence = schemas.Request, 0.7
-	case question && pos < set.PraiseFrom:
-		l.Intent, l.IntentConfidence = schemas.Question, 0.6
+	case a.total[senseQuestion] >= 0.7 && pos < set.PraiseFrom:
+		l.Intent, l.IntentConfidence = schemas.Question, 0.5
 	case l.Polarity == schemas.Negative || worst <= -0.5 && bestM < 0.3 && pos < set.PraiseFrom:
 		l.Intent, l.IntentConfidence = schemas.Complaint, max(neg, 0.5)
 	case l.Polarity == schemas.Positive:
@@ -98,7 +95,7 @@ func (a *analysis) intent(in *Input, l *schemas.Labels, p [3]float64) {
 func (a *analysis) urgency(l *schemas.Labels, neg float32) {
 	switch {
 	case !l.ResponseNeeded:
-	case a.total[senseUrgent] >= 1 || l.ChurnRisk >= 0.8:
+	case a.total[senseUrgent] >= 1 || l.ChurnRisk >= 0.75:
 		l.Urgency = schemas.UrgencyHigh
 	case l.Intent == schemas.Complaint || neg >= 0.5 || a.count[senseUrgent] > 0:
 		l.Urgency = schemas.UrgencyMedium

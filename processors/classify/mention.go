@@ -73,8 +73,7 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 	set := &a.c.setting
 	for i := range cues {
 		h := &cues[i]
-		t := &a.c.themes[h.theme]
-		if t.aspect && a.insideTheme(h, cues) {
+		if a.insideTheme(h, cues) {
 			continue
 		}
 		f := found{theme: h.theme, start: h.start, end: h.end}
@@ -112,10 +111,15 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 	return fs[:n]
 }
 
-// insideTheme says whether an aspect's cue lies within a theme's cue: "delivery" in "late delivery".
+// insideTheme says whether a cue lies within another and adds nothing to it: the aspect "delivery" in "late delivery", the
+// theme of "delayed" in "flight was delayed".
 func (a *analysis) insideTheme(h *cueHit, cues []cueHit) bool {
+	t := &a.c.themes[h.theme]
 	for k := range cues {
 		o := &cues[k]
+		if q := &a.c.themes[o.theme]; !t.aspect && (!o.own || o.theme == h.theme || q.Element != t.Element || q.S5 != t.S5) {
+			continue
+		}
 		if o != h && o.start <= h.start && h.end <= o.end && (o.end-o.start > h.end-h.start || o.own && !h.own) {
 			return true
 		}
