@@ -206,7 +206,8 @@ func rate(s *schemas.Scores, r *rated) {
 
 // csat says whether an answer counts as satisfied, by the top box of its scale: 2 points: the better one; 1–3: the best;
 // 1–5: the best two; 1–7 and 1–10: the best two. Any other scale, fractions included, by its place: satisfied is the top
-// 40 % of the way, as on 1–5 with its boxes laid side by side. The exact middle counts one half on scales that have one.
+// 30 % of the way. What is not worse than the middle of the scale and not satisfied is neutral and counts one half (3 on
+// 1–5; 4 and 5 on 1–7), so that a better answer never counts less than a worse one.
 // An answer to "would you recommend" (nps) or "how easy was it" (ces) is not one of satisfaction and gives none.
 func csat(r *rated) schemas.Score {
 	switch r.kind {
@@ -230,7 +231,7 @@ func csat(r *rated) schemas.Score {
 	switch {
 	case v >= top:
 		return schemas.Score{Value: 1, Valid: true}
-	case v == middle:
+	case v >= middle:
 		return schemas.Score{Value: 0.5, Valid: true}
 	}
 	return schemas.Score{Value: 0, Valid: true}
