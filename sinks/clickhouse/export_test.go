@@ -4,6 +4,8 @@ import (
 	"context"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/earshot/earshot/schemas"
 )
 
 // Exec runs a statement that the store itself has no business running: tests prepare and break tables with it.
@@ -24,3 +26,6 @@ func Claim(ctx context.Context, s *Store, owner string, held bool) error {
 	s.unlock(ctx, owner)
 	return nil
 }
+
+// Condition is the WHERE clause of a range.
+func Condition(r schemas.Range) string { return condition(r) }

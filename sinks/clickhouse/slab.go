@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -33,35 +34,21 @@ func (c *column) blank(rows []schemas.Row) bool {
 }
 
 // slab is the scratch space in which a column's values are lined up before the driver copies them into its block. One
-// slab serves all columns of a batch in turn, and the next batch after it.
+// slab serves all columns of a batch in turn, and the next batch after it: it holds one slice of each type.
 type slab struct {
-	strings  []string
-	ids      []uuid.UUID
-	times    []time.Time
-	timeRefs []*time.Time
-	float32s slabOf[float32]
-	float64s slabOf[float64]
-	int8s    slabOf[int8]
-	bools    slabOf[bool]
-	uint16s  slabOf[uint16]
-	uint32s  slabOf[uint32]
-	uint64s  slabOf[uint64]
+	slices map[reflect.Type]any
 }
 
-// slabOf holds values, and pointers to them where a value can be absent.
-type slabOf[T any] struct {
-	values []T
-	refs   []*T
-}
+func newSlab() *slab { return &slab{slices: map[reflect.Type]any{}} }
 
-// of picks the part of the slab that holds values of type T.
-func of[T any](s *slab) *slabOf[T] {
-	for _, part := range [...]any{&s.float32s, &s.float64s, &s.int8s, &s.bools, &s.uint16s, &s.uint32s, &s.uint64s} {
-		if p, ok := part.(*slabOf[T]); ok {
-			return p
-		}
+// borrow returns an empty slice with room for n values; what it held before is void.
+func borrow[T any](s *slab, n int) []T {
+	list, _ := s.slices[reflect.TypeFor[T]()].([]T)
+	if cap(list) < n {
+		list = make([]T, 0, n+n/4)
+		s.slices[reflect.TypeFor[T]()] = list
 	}
-	return new(slabOf[T])
+	return list[:0]
 }
 
 // words is a column of few different strings.
@@ -74,33 +61,33 @@ func words(name string, get func(*schemas.Row) string) column {
 // texts is a column of strings.
 func texts(name string, get func(*schemas.Row) string) column {
 	return column{name, "String", func(s *slab, rows []schemas.Row, to driver.BatchColumn) error {
-		s.strings = s.strings[:0]
+		list := borrow[string](s, len(rows))
 		for i := range rows {
-			s.strings = append(s.strings, get(&rows[i]))
+			list = append(list, get(&rows[i]))
 		}
-		return to.Append(s.strings)
+		return to.Append(list)
 	}, func(r *schemas.Row) bool { return get(r) == "" }}
 }
 
 // identities is a column of event identities.
 func identities(name string, get func(*schemas.Row) schemas.EventID) column {
 	return column{name, "UUID", func(s *slab, rows []schemas.Row, to driver.BatchColumn) error {
-		s.ids = s.ids[:0]
+		list := borrow[uuid.UUID](s, len(rows))
 		for i := range rows {
-			s.ids = append(s.ids, uuid.UUID(get(&rows[i])))
+			list = append(list, uuid.UUID(get(&rows[i])))
 		}
-		return to.Append(s.ids)
+		return to.Append(list)
 	}, nil}
 }
 
 // times is a column of times in milliseconds.
 func times(name string, get func(*schemas.Row) time.Time) column {
 	return column{name, "DateTime64(3, 'UTC')", func(s *slab, rows []schemas.Row, to driver.BatchColumn) error {
-		s.times = s.times[:0]
+		list := borrow[time.Time](s, len(rows))
 		for i := range rows {
-			s.times = append(s.times, get(&rows[i]))
+			list = append(list, get(&rows[i]))
 		}
-		return to.Append(s.times)
+		return to.Append(list)
 	}, nil}
 }
 
@@ -108,7 +95,7 @@ func times(name string, get func(*schemas.Row) time.Time) column {
 // cannot be read all the same is NULL.
 func optionalTimes(name string, get func(*schemas.Row) string) column {
 	return column{name, "Nullable(DateTime64(3, 'UTC'))", func(s *slab, rows []schemas.Row, to driver.BatchColumn) error {
-		s.timeRefs = s.timeRefs[:0]
+		list := borrow[*time.Time](s, len(rows))
 		for i := range rows {
 			var ref *time.Time
 			if text := get(&rows[i]); text != "" {
@@ -116,54 +103,48 @@ func optionalTimes(name string, get func(*schemas.Row) string) column {
 					ref = &t
 				}
 			}
-			s.timeRefs = append(s.timeRefs, ref)
+			list = append(list, ref)
 		}
-		return to.Append(s.timeRefs)
+		return to.Append(list)
 	}, func(r *schemas.Row) bool { return get(r) == "" }}
 }
 
 // numbers is a column of numbers or booleans.
 func numbers[T any](name, typ string, get func(*schemas.Row) T) column {
 	return column{name, typ, func(s *slab, rows []schemas.Row, to driver.BatchColumn) error {
-		p := of[T](s)
-		p.values = p.values[:0]
+		list := borrow[T](s, len(rows))
 		for i := range rows {
-			p.values = append(p.values, get(&rows[i]))
+			list = append(list, get(&rows[i]))
 		}
-		return to.Append(p.values)
+		return to.Append(list)
 	}, nil}
 }
 
 // optionals is a column of numbers, NULL where get says so.
 func optionals[T any](name, typ string, get func(*schemas.Row) (T, bool)) column {
 	return column{name, "Nullable(" + typ + ")", func(s *slab, rows []schemas.Row, to driver.BatchColumn) error {
-		p := of[T](s)
-		if cap(p.values) < len(rows) { // the pointers below must not move
-			p.values = make([]T, 0, len(rows)+len(rows)/4)
-		}
-		p.values, p.refs = p.values[:len(rows)], p.refs[:0]
+		values, refs := borrow[T](s, len(rows))[:len(rows)], borrow[*T](s, len(rows))
 		for i := range rows {
 			var ref *T
 			if v, ok := get(&rows[i]); ok {
-				p.values[i] = v
-				ref = &p.values[i]
+				values[i] = v
+				ref = &values[i]
 			}
-			p.refs = append(p.refs, ref)
+			refs = append(refs, ref)
 		}
-		return to.Append(p.refs)
+		return to.Append(refs)
 	}, func(r *schemas.Row) bool { _, ok := get(r); return !ok }}
 }
 
 // pointers is a column of numbers or booleans, NULL where the pointer is nil.
 func pointers[T any](name, typ string, get func(*schemas.Row) *T) column {
 	return column{name, "Nullable(" + typ + ")", func(s *slab, rows []schemas.Row, to driver.BatchColumn) error {
-		p := of[T](s)
-		p.refs = p.refs[:0]
+		refs := borrow[*T](s, len(rows))
 		for i := range rows {
-			p.refs = append(p.refs, get(&rows[i]))
+			refs = append(refs, get(&rows[i]))
 		}
-		err := to.Append(p.refs)
-		clear(p.refs) // the slab must not keep events alive
+		err := to.Append(refs)
+		clear(refs) // the slab must not keep events alive
 		return err
 	}, func(r *schemas.Row) bool { return get(r) == nil }}
 }

@@ -70,7 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, wrap("connect to ClickHouse at "+address(cfg.DSN), advise(err))
 	}
 	s := &Store{conn: conn, cfg: cfg, database: opt.Auth.Database, protocol: opt.Protocol}
-	s.slabs.New = func() any { return new(slab) }
+	s.slabs.New = func() any { return newSlab() }
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package clickhouse_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,5 +187,31 @@ func TestKillReturnsWhenTheQueryIsGone(t *testing.T) {
 		t.Error("the killed query ended well")
 	} else if class, _ := clickhouse.Classify(err); class != clickhouse.Retryable {
 		t.Errorf("to its owner the kill is %s, want retryable: %v", class, err)
+	}
+}
+
+// A range must be found without reading the table: by its partition, and by the index on seq within it.
+func TestRangesAreFoundByTheirIndexes(t *testing.T) {
+	s := open(t)
+	for month := range 3 {
+		rows := generate(uint64(month), 100, uint64(month*100+1))
+		for i := range rows {
+			rows[i].Event.Time = rows[i].Event.Time.AddDate(0, month, 0)
+		}
+		insert(t, s, rows)
+	}
+	plan := text(t, s, "EXPLAIN indexes = 1 SELECT count(), sum(digest) FROM feedback WHERE "+clickhouse.Condition(whole(1, 50)))
+	for _, want := range []string{"Parts: 1/3", "by_seq"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("the plan of a read-back lacks %q:\n%s", want, plan)
+		}
+	}
+	plan = text(t, s, "EXPLAIN indexes = 1 SELECT count(), sum(digest) FROM feedback WHERE "+clickhouse.Condition(schemas.Range{Epoch: epoch, Generation: 1, Lo: 101, Hi: 200}))
+	if !strings.Contains(plan, "by_seq") || !strings.Contains(plan, "Parts: 1/3") {
+		t.Errorf("a range without its month is not found by the index on seq:\n%s", plan)
+	}
+	plan = text(t, s, "EXPLAIN indexes = 1 SELECT event_id FROM feedback WHERE generation = 1 AND event_id IN ('"+generate(1, 1, 101)[0].ID.String()+"')")
+	if !strings.Contains(plan, "by_event") || !strings.Contains(plan, "Parts: 1/3") {
+		t.Errorf("an identity is not found by its index:\n%s", plan)
 	}
 }
