@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -138,4 +139,60 @@ func checkDeadLetters(t *testing.T, nc *nats.Conn, want int) {
 			t.Errorf("dead letter %s does not carry the original bytes of %s %d: %v", m.Subject(), h.Get(schemas.HeaderStream), seq, err)
 		}
 	}
+}
+
+// Whatever the contract accepts, the store takes: the longest texts, the largest numbers, the earliest times.
+func TestEverythingTheContractAcceptsIsStored(t *testing.T) {
+	dir := dataFolder(t)
+	up := startUp(t, dir)
+	files, err := filepath.Glob("../../schemas/testdata/events/valid/*.json")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d valid events found, %v", len(files), err)
+	}
+	events := make([]string, 0, len(files)+2)
+	for i, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Several files share an id; a source of their own makes them different occurrences.
+		var e map[string]any
+		if err := json.Unmarshal(b, &e); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		e["source"] = fmt.Sprintf("/file/%d", i)
+		own, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, string(own))
+	}
+	extreme := func(id, when, data string) string {
+		return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"/extreme","type":"feedback.received.v1","time":%q,"tenantid":"t","data":{"value_text":%s}}`, id, when, data)
+	}
+	events = append(events,
+		extreme("old", "1970-01-02T00:00:00Z", `"old","value_number":-1e308,"scale_dir":"lower_better"`),
+		extreme("long", "2026-01-01T00:00:00.123456789+14:00", `"`+strings.Repeat("漢", schemas.MaxTextLength)+`"`),
+		extreme("dates", "2000-02-29T23:59:59Z", `"x","value_date":"9999-12-31","customer_since":"0001-01-01","promise_due":"9999-12-31T23:59:59Z"`),
+		extreme("worth", "2026-01-01T00:00:00Z", `"x","customer_value":-1e15,"audience_size":1e12,"metadata":{"a":[1,{"b":null}]},"unknown":[[[]]]`),
+		extreme("odd", "2026-01-01T00:00:00Z", `"\u202e\ufeff\u200d👩‍👩‍👧 \ud83d\ude00 <script>' OR 1=1 --\\","channel":"other","language":"xx-invalid"`),
+	)
+	stored := 0
+	for i, e := range events {
+		code, body, err := post(up.Gateway+"/v1/events", schemas.ContentTypeEvent, []byte(e))
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case code == http.StatusAccepted:
+			stored++
+		case i < len(files):
+			t.Errorf("%s was accepted by the contract's tests but answered %d %s", files[i], code, body)
+		default:
+			t.Errorf("%.80s…: %d %s", e, code, body)
+		}
+	}
+	if b := reconciled(t, dir); !b.Exact || b.Stored != uint64(stored) {
+		t.Errorf("%d were accepted; reconcile says %+v, want all of them stored", stored, b)
+	}
+	up.stop()
 }
