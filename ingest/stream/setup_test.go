@@ -25,8 +25,12 @@ type world struct {
 	js  jetstream.JetStream
 }
 
+// newWorld starts a broker of the test's own. Tests run side by side, since most of their time is spent waiting for a disk.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	if p, ok := t.(*testing.T); ok {
+		p.Parallel()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, dir: t.TempDir()}
