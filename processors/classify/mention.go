@@ -44,12 +44,12 @@ func (a *analysis) mentions(in *Input, lang string) []schemas.Mention {
 		fs := a.clauseMentions(store[:0], int32(ci), a.cues[c0:cue], a.senses[s0:sense], a.valences[v0:val])
 		for i := range fs {
 			if len(out) == MaxMentions {
-				return out
+				return a.opinions(out)
 			}
 			out = append(out, a.mention(in, &fs[i], &a.clauses[ci]))
 		}
 	}
-	return out
+	return a.opinions(out)
 }
 
 func (a *analysis) mention(in *Input, f *found, c *clause) schemas.Mention {
@@ -105,10 +105,46 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 			}
 			f.polarity, f.confidence = general, sure
 		}
+		if a.c.themes[f.theme].aspect && a.said(fs[:n], &f) {
+			continue
+		}
 		fs[n] = f
 		n++
 	}
 	return fs[:n]
+}
+
+// said says whether the clause already speaks of the aspect's part of the taxonomy in the same direction: "battery" and
+// "phone" in one clause are one mention.
+func (a *analysis) said(fs []found, f *found) bool {
+	t := &a.c.themes[f.theme]
+	for i := range fs {
+		o := &a.c.themes[fs[i].theme]
+		if o.Element == t.Element && o.Facet == t.Facet && fs[i].polarity*f.polarity >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// opinions drops the aspects that nothing was said of, unless nothing was said of any: "what does delivery cost?" still
+// speaks of the delivery.
+func (a *analysis) opinions(ms []schemas.Mention) []schemas.Mention {
+	any := false
+	for i := range ms {
+		any = any || ms[i].Polarity != 0
+	}
+	if !any {
+		return ms
+	}
+	n := 0
+	for i := range ms {
+		if ms[i].Polarity != 0 || ms[i].Theme != "" {
+			ms[n] = ms[i]
+			n++
+		}
+	}
+	return ms[:n]
 }
 
 // insideTheme says whether a cue lies within another and adds nothing to it: the aspect "delivery" in "late delivery", the
