@@ -7,6 +7,7 @@ import (
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/earshot/earshot/schemas"
+	"github.com/earshot/earshot/schemas/sql"
 )
 
 // table is the fact table.
@@ -35,13 +36,17 @@ func (s *Store) Insert(ctx context.Context, rows []schemas.Row, token string) er
 	return s.send(ctx, op, table, rows, ch.WithQueryID(token), ch.WithSettings(s.insertSettings(token)))
 }
 
-// Probe says whether the table would take the rows, without writing them: they go to a table of the same columns that
-// keeps nothing. A permanent error means that at least one of them is refused.
+// Probe says whether the table would take the rows, without writing them: they go to a table of the same columns and
+// constraints that keeps nothing. A permanent error means that at least one of them is refused.
 func (s *Store) Probe(ctx context.Context, rows []schemas.Row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return s.send(ctx, fmt.Sprintf("probe %d rows", len(rows)), probeTable, rows, ch.WithSettings(ch.Settings{
+	op := fmt.Sprintf("probe %d rows", len(rows))
+	if err := s.exec(ctx, sql.Probe().SQL, nil); err != nil {
+		return wrap(op, err)
+	}
+	return s.send(ctx, op, probeTable, rows, ch.WithSettings(ch.Settings{
 		"async_insert": 0, "input_format_native_allow_types_conversion": 1, "max_execution_time": int(s.cfg.InsertTimeout.Seconds()),
 	}))
 }
