@@ -122,12 +122,15 @@ func TestProbeFindsWhatIsRefusedAndKeepsNothing(t *testing.T) {
 	if err := s.Probe(t.Context(), nil); err != nil {
 		t.Errorf("no rows on trial: %v", err)
 	}
-	if err := clickhouse.Exec(t.Context(), s, "ALTER TABLE feedback_probe MODIFY COLUMN order_id UInt8"); err != nil {
+	if err := clickhouse.Exec(t.Context(), s, "ALTER TABLE feedback ADD CONSTRAINT few CHECK seq < 20"); err != nil {
 		t.Fatal(err)
 	}
 	var own *clickhouse.Error
 	if err := s.Probe(t.Context(), rows); !errors.As(err, &own) || !own.Permanent() {
 		t.Errorf("bad rows on trial: got %v, want a permanent error", err)
+	}
+	if err := s.Probe(t.Context(), rows[:19]); err != nil {
+		t.Errorf("without the one that breaks the constraint: %v", err)
 	}
 	if n := count(t, s); n != 0 {
 		t.Errorf("the trial stored %d rows", n)
