@@ -17,7 +17,7 @@ const (
 	DefaultAddr           = "127.0.0.1:4222"
 	DefaultCheckEvery     = 5 * time.Second
 	DefaultUnhealthyAfter = 3
-	DefaultMinFree        = 256 << 20 // four of the 64 MiB batch blocks that a commit may have to write
+	DefaultMinFree        = 256 << 20 // half a minute of events of 400 bytes at 20,000 a second
 	DefaultStartTimeout   = time.Minute
 )
 

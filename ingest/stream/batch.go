@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/earshot/earshot/schemas"
 )
@@ -81,7 +81,7 @@ func publishBatch(ctx context.Context, nc *nats.Conn, msgs []*nats.Msg) (uint64,
 	case len(msgs) == 1:
 		return commit(ctx, nc, msgs[0], 1)
 	}
-	id := nuid.Next()
+	id := rand.Text()
 	for i, m := range msgs {
 		if m.Header == nil {
 			m.Header = nats.Header{}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/earshot/earshot/schemas"
 )
@@ -219,7 +219,7 @@ type record struct {
 
 // swap writes an entry of the ledger and what goes with it, if the newest entry is still at expect.
 func (s *Shard) swap(ctx context.Context, r record, expect uint64, outcomes []schemas.Outcome) (uint64, error) {
-	name := nuid.Next()
+	name := rand.Text()
 	for attempt := 1; ; attempt++ {
 		try, cancel := context.WithTimeout(ctx, ledgerTimeout)
 		seq, err := publishBatch(try, s.nc, ledgerMessages(r, name, expect, outcomes))
