@@ -9,14 +9,14 @@ type Input struct {
 	Text         string
 	Language     string // BCP 47; "": found from the text
 	Kind         schemas.Kind
-	Channel      string
-	FieldType    string
-	QuestionText string // the question the text answers: its cues say what a bare "terrible" is about
-	StageHint    string // presale, sale or aftersale
-	ActorKind    string // customer (also ""), agent, bot, system
-	ElementHint  schemas.Element
-	S5Hint       schemas.S5
-	Rating       schemas.Score // −1 … 1, the rating given with the text
+	Channel      string          // not read by this model
+	FieldType    string          // not read by this model
+	QuestionText string          // the question the text answers: its cues say what a bare "terrible" is about
+	StageHint    string          // presale, sale or aftersale
+	ActorKind    string          // customer (also ""), agent, bot, system
+	ElementHint  schemas.Element // stands where the text names no element
+	S5Hint       schemas.S5      // stands where a mention of service names no virtue
+	Rating       schemas.Score   // −1 … 1, the rating given with the text
 }
 
 // byCustomer says whether a customer speaks, to whom an answer may be owed.
@@ -35,11 +35,32 @@ func (c *Classifier) Classify(in Input) schemas.Labels {
 	p := a.sentiment(&in, &l)
 	if l.Quality == schemas.QualityOK {
 		l.Mentions = a.mentions(&in, l.Language)
+		if len(l.Mentions) == 0 && in.QuestionText != "" {
+			l.Mentions = c.asked(&in, &l, a)
+		}
 	}
 	l.Element = dominant(l.Mentions, in.ElementHint)
 	l.Sentiment = a.sixWay(&l)
 	a.intent(&in, &l, p)
 	return l
+}
+
+// asked makes one mention of a text that names nothing, of what its question asked about: "terrible" to "How was the
+// delivery?" speaks of the delivery. Its polarity is that of the text.
+func (c *Classifier) asked(in *Input, l *schemas.Labels, a *analysis) []schemas.Mention {
+	q := c.pool.Get().(*analysis)
+	defer c.release(q)
+	q.read(in.QuestionText)
+	for i := range q.cues {
+		h := &q.cues[i]
+		if t := &c.themes[h.theme]; !t.aspect || l.Polarity == schemas.Neutral {
+			continue
+		}
+		f := found{theme: h.theme, polarity: l.Score, confidence: c.setting.ConfidenceGuess}
+		m := a.mention(in, &f, &clause{first: 0, last: int32(len(a.tokens))})
+		return []schemas.Mention{m}
+	}
+	return nil
 }
 
 // release gives the working memory back unless one huge text made it huge.

@@ -52,6 +52,14 @@ func TestHintsAndContextInformButDoNotOverride(t *testing.T) {
 		{"a mention beats the hint", Input{Text: "The soup was delicious.", ElementHint: schemas.Image}, func(l schemas.Labels) bool { return l.Element == schemas.Product }},
 		{"a stage hint moves what belongs to any stage", Input{Text: "The clerk was rude.", StageHint: "aftersale"}, func(l schemas.Labels) bool { return l.Mentions[0].Facet == schemas.Aftersale }},
 		{"a stage hint moves no delivery", Input{Text: "My order arrived late.", StageHint: "presale"}, func(l schemas.Labels) bool { return l.Mentions[0].Facet == schemas.Sale }},
+		{"the question says what a bare word is about", Input{Text: "Terrible!", QuestionText: "How was the delivery?"}, func(l schemas.Labels) bool {
+			return len(l.Mentions) == 1 && l.Mentions[0].Facet == schemas.Sale && l.Mentions[0].Polarity < 0 && l.Mentions[0].End == 8
+		}},
+		{"the text beats the question", Input{Text: "Terrible food!", QuestionText: "How was the delivery?"}, func(l schemas.Labels) bool {
+			return len(l.Mentions) == 1 && l.Mentions[0].Element == schemas.Product
+		}},
+		{"a virtue hint stands where service names none", Input{Text: "The service was bad.", S5Hint: schemas.Speed}, func(l schemas.Labels) bool { return l.Mentions[0].S5 == schemas.Speed }},
+		{"a virtue hint turns no other virtue", Input{Text: "The clerk was rude.", S5Hint: schemas.Speed}, func(l schemas.Labels) bool { return l.Mentions[0].S5 == schemas.Smile }},
 		{"a low rating without words is negative", Input{Rating: low}, func(l schemas.Labels) bool {
 			return l.Polarity == schemas.Negative && l.Quality == schemas.QualityEmpty
 		}},
@@ -208,7 +216,7 @@ func TestManyGoroutinesGetTheSameLabels(t *testing.T) {
 // the hits.
 func TestHugeTextsStayLinear(t *testing.T) {
 	c := mustLoad(t)
-	for _, unit := range []string{"wait ", "staff rude ", "not ", "never ~ again ", "难吃不", "a", "!", "the 5 five ", "but ", ":) ", "waiting for for for ", "@", "http://"} {
+	for i, unit := range []string{"wait ", "staff rude ", "not ", "never ~ again ", "难吃不", "a", "!", "the 5 five ", "but ", ":) ", "waiting for for for ", "@", "http://"} {
 		work := func(n int) int {
 			a := c.newAnalysis()
 			a.read(strings.Repeat(unit, n/len(unit)))
@@ -217,10 +225,14 @@ func TestHugeTextsStayLinear(t *testing.T) {
 		if small, big := work(64<<10), work(256<<10); big > 5*small+100 {
 			t.Errorf("%q: %d units of work for 64 KiB, %d for 256 KiB", unit, small, big)
 		}
-		text := strings.Repeat(unit, (1<<20)/len(unit))
+		size := 128 << 10
+		if i < 4 {
+			size = 1 << 20
+		}
+		text := strings.Repeat(unit, size/len(unit))
 		l := c.Classify(Input{Text: text})
 		if err := check(text, &l); err != nil {
-			t.Errorf("1 MiB of %q: %v", unit, err)
+			t.Errorf("%d bytes of %q: %v", size, unit, err)
 		}
 	}
 }
@@ -328,7 +340,7 @@ func TestEvaluateCountsWhatItCannotCompare(t *testing.T) {
 	}
 }
 
-// tweets returns a few hundred short texts like those of social media, from the negated and shouted case rows.
+// tweets returns a few hundred short texts as people post them, made of the case rows.
 func tweets(t testing.TB) []string {
 	raw, err := os.ReadFile("testdata/cases.tsv")
 	if err != nil {

@@ -54,7 +54,7 @@ type Report struct {
 	MacroF1     float64 // over the classes that occur in the file
 	MacroRecall float64
 	ECE         float64 // expected calibration error in 10 bins; NaN where the axis gives no probability
-	PerSecond   float64 // texts classified in one second of one core
+	PerSecond   float64 // texts classified in one second of the caller's clock, on one core
 	TwoClass    bool    // the file knows no neutral: the sign of the score decided
 	Classes     []Class
 	Confusion   [][]int // [label][predicted], in the order of Classes
@@ -70,7 +70,7 @@ type evalRow struct {
 
 // Evaluate compares the classifier with labelled rows, one JSON object {"text","label","lang"} a line. A "suggestion" is
 // compared as a request and "churn" as a churn notice. A file without neutral rows is judged by the sign of the score.
-// An error names the line. now is the clock that the rate is taken with; time.Now for a real one.
+// An error names the line. now is the clock that the rate is taken with: time.Now, or a clock of the processor time used.
 func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Report, error) {
 	rep := Report{Model: c.model, Axis: axis, Unmapped: map[string]int{}, ECE: math.NaN()}
 	rows, err := readRows(r)

@@ -95,7 +95,7 @@ func TestFit(t *testing.T) {
 			rows = append(rows, source{r, weight})
 		}
 	}
-	c := fitVocabulary(t, func(yield func(string)) {
+	c, names := fitVocabulary(t, func(yield func(string)) {
 		for _, r := range rows {
 			yield(r.row.Text)
 		}
@@ -114,7 +114,7 @@ func TestFit(t *testing.T) {
 		train = append(train, fitRow{v.dense, append([]int32(nil), a.ids...), label, r.weight})
 	}
 	words, dense := logistic(train, len(c.words))
-	writeFit(t, c, words, dense, len(train))
+	writeFit(t, names, words, dense, len(train))
 }
 
 // logistic is AdaGrad on the cross entropy.
@@ -176,10 +176,9 @@ func logistic(train []fitRow, n int) (words [][3]float64, dense [denseCount][3]f
 	return words, dense
 }
 
-var fitNames []string // of the words being fitted, by id; "!" for the negated
-
-// fitVocabulary loads the data files with an empty weight table and adds every word and pair of words that is frequent.
-func fitVocabulary(t *testing.T, each func(func(string))) *Classifier {
+// fitVocabulary loads the data files with an empty weight table and adds every word and pair of words that is frequent. It
+// returns their names by id, "!" before the negated.
+func fitVocabulary(t *testing.T, each func(func(string))) (*Classifier, []string) {
 	c, err := Load()
 	if err != nil {
 		t.Fatal(err)
@@ -205,7 +204,7 @@ func fitVocabulary(t *testing.T, each func(func(string))) *Classifier {
 			}
 		}
 	})
-	var names []string
+	var names, ids []string
 	for w, n := range count {
 		if pair := strings.Contains(w, " "); !pair && n >= 4 || pair && n >= 6 {
 			names = append(names, w)
@@ -221,10 +220,10 @@ func fitVocabulary(t *testing.T, each func(func(string))) *Classifier {
 		if n.word < 0 {
 			n.word = int32(len(c.words))
 			c.words = append(c.words, [3]float32{}, [3]float32{})
-			fitNames = append(fitNames, w, "!"+w)
+			ids = append(ids, w, "!"+w)
 		}
 	}
-	return c
+	return c, ids
 }
 
 // plain is a token as it is written in weights.tsv.
@@ -249,7 +248,7 @@ func plain(s string) string {
 	return b.String()
 }
 
-func writeFit(t *testing.T, c *Classifier, words [][3]float64, dense [denseCount][3]float64, rows int) {
+func writeFit(t *testing.T, names []string, words [][3]float64, dense [denseCount][3]float64, rows int) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Learned words: what a word or a pair of words adds to the log odds of each class, in thousandths; \"!word\": the word\n"+
 		"# where it is negated. Logistic regression on %d rows, see SOURCES.md; written by go test -run TestFit -fit=FILES.\n"+
@@ -264,7 +263,7 @@ func writeFit(t *testing.T, c *Classifier, words [][3]float64, dense [denseCount
 			continue
 		}
 		kept++
-		fmt.Fprintf(&b, "%s\t%.0f\t%.0f\t%.0f\n", fitNames[i], w[0]*1000, w[1]*1000, w[2]*1000)
+		fmt.Fprintf(&b, "%s\t%.0f\t%.0f\t%.0f\n", names[i], w[0]*1000, w[1]*1000, w[2]*1000)
 	}
 	if err := os.WriteFile("data/weights.tsv", []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)

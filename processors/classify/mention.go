@@ -59,6 +59,9 @@ func (a *analysis) mention(in *Input, f *found, c *clause) schemas.Mention {
 	if !t.aspect {
 		m.Theme = t.ID
 	}
+	if m.S5 == "" && m.Element == schemas.Service && contains(schemas.Virtues(), in.S5Hint) {
+		m.S5 = in.S5Hint
+	}
 	if t.byStage && in.StageHint != "" {
 		if f := schemas.Facet(in.StageHint); f.Element() == t.Element {
 			m.Facet = f
