@@ -39,19 +39,23 @@ type abi struct {
 	handlers      func(enabled int32)
 	version       func() uintptr
 
-	sigaction func(sig int32, act, old unsafe.Pointer) int32
-	sigmask   func(how int32, set, old unsafe.Pointer) int32
+	process process
 }
 
 // loadABI opens the library at path and binds every function by name. Opening
 // the same file again returns the same library: the loader counts references
 // and the engine never unloads it, because its threads may outlive a close.
 func loadABI(path string) (*abi, error) {
-	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
-	if err != nil {
-		return nil, fmt.Errorf("load engine library %s: %w; delete the file to fetch it again, or set CHDB_LIB_PATH to another copy", path, err)
-	}
 	a := &abi{}
+	if err := a.process.bind(); err != nil {
+		return nil, err
+	}
+	var handle uintptr
+	var err error
+	a.process.guard(func() { handle, err = dlopen(path) })
+	if err != nil {
+		return nil, fmt.Errorf("load engine library %s: %w; delete the file to have it fetched again, or set CHDB_LIB_PATH to another copy", path, err)
+	}
 	for _, f := range []struct {
 		name string
 		into any
@@ -81,22 +85,13 @@ func loadABI(path string) (*abi, error) {
 		{"chdb_set_signal_handlers_enabled", &a.handlers},
 		{"chdb_version", &a.version},
 	} {
-		addr, err := purego.Dlsym(handle, f.name)
+		addr, err := dlsym(handle, f.name)
 		if err != nil {
 			return nil, fmt.Errorf("engine library %s lacks %s: %w; CHDB_LIB_PATH must name libchdb %s", path, f.name, err, Version)
 		}
 		purego.RegisterFunc(f.into, addr)
 	}
-	for _, f := range []struct {
-		name string
-		into any
-	}{{"sigaction", &a.sigaction}, {"pthread_sigmask", &a.sigmask}} {
-		addr, err := purego.Dlsym(purego.RTLD_DEFAULT, f.name)
-		if err != nil {
-			return nil, fmt.Errorf("find %s in the C library: %w", f.name, err)
-		}
-		purego.RegisterFunc(f.into, addr)
-	}
+	a.process.guard(func() { a.handlers(0) })
 	return a, nil
 }
 
@@ -113,9 +108,9 @@ func (a *abi) open(args []string) uintptr {
 	}
 	argv = append(argv, nil)
 	pins.Pin(&argv[0])
-	return a.guarded(func() uintptr {
-		return a.connect(int32(len(argv)-1), unsafe.Pointer(&argv[0]))
-	})
+	var handle uintptr
+	a.process.guard(func() { handle = a.connect(int32(len(argv)-1), unsafe.Pointer(&argv[0])) })
+	return handle
 }
 
 // pointed reads the pointer-sized word at a C address: chdb_connect returns

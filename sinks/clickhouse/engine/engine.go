@@ -124,7 +124,6 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	if e.abi, err = loadABI(cfg.Library); err != nil {
 		return nil, err
 	}
-	e.abi.guarded(func() uintptr { e.abi.handlers(0); return 0 })
 	e.args = cfg.arguments()
 	begin := time.Now()
 	if e.base, err = dial(e.abi, e.args); err != nil {

@@ -1,0 +1,433 @@
+package engine_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/sinks/clickhouse/engine"
+	"github.com/earshot/earshot/sinks/clickhouse/engine/enginetest"
+)
+
+// What needs an engine of its own runs in a process of its own: this test binary
+// again, told by the environment which part to play. A part prints what it saw.
+const role = "EARSHOT_ENGINE_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if part := parts[os.Getenv(role)]; part != nil {
+		if err := part(os.Args[1], os.Args[2]); err != nil {
+			fmt.Println("error:", err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// play runs a part with the library and a directory and returns its lines.
+func play(t *testing.T, name, dir string) []string {
+	t.Helper()
+	cmd, out := begin(t, name, dir)
+	var lines []string
+	for out.Scan() {
+		lines = append(lines, out.Text())
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	return lines
+}
+
+func begin(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], enginetest.Library(t), dir)
+	cmd.Env = append(os.Environ(), role+"="+name)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewScanner(out)
+}
+
+var parts = map[string]func(library, dir string) error{
+	"reopen": reopen, "hold": hold, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory,
+}
+
+func expect(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func start(library, dir string, change func(*engine.Config)) (*engine.Engine, error) {
+	cfg := engine.Config{Library: library, Dir: dir, Addr: "127.0.0.1:0"}
+	if change != nil {
+		change(&cfg)
+	}
+	return engine.Start(context.Background(), cfg)
+}
+
+// ask runs a statement and returns status and body in one line.
+func ask(e *engine.Engine, parameters, sql string) string {
+	resp, err := http.Post(e.DSN()+"/?"+parameters, "text/plain", strings.NewReader(sql))
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	text := strings.TrimSpace(string(body))
+	if x := resp.Header.Get("X-ClickHouse-Exception-Code"); x != "" {
+		text = "code " + x
+	}
+	return strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", text))
+}
+
+func reopen(library, dir string) error {
+	for i := range 3 {
+		e, err := start(library, filepath.Join(dir, "a"), nil)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			fmt.Println(ask(e, "", "CREATE TABLE t (n UInt32) ENGINE = MergeTree ORDER BY n"))
+		}
+		fmt.Println(ask(e, "", "INSERT INTO t SELECT number FROM numbers(10)"))
+		fmt.Println(ask(e, "", "SELECT count() FROM t"))
+		if err := errors.Join(e.Close(context.Background()), e.Close(context.Background())); err != nil {
+			return err
+		}
+	}
+	e, err := start(library, filepath.Join(dir, "b"), nil)
+	if err != nil {
+		return err
+	}
+	fmt.Println(ask(e, "", "SELECT count() FROM t"))
+	return e.Close(context.Background())
+}
+
+func TestDataSurvivesCloseAndReopenAndDirectoriesAreApart(t *testing.T) {
+	dir := t.TempDir()
+	expect(t, play(t, "reopen", dir), "200", "200", "200 10", "200", "200 20", "200", "200 30", "404 code 60")
+	expect(t, play(t, "reopen", dir), "500 code 57", "200", "200 40", "200", "200 50", "200", "200 60", "404 code 60")
+}
+
+func hold(library, dir string) error {
+	e, err := start(library, dir, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, e.Close(context.Background()))
+}
+
+func TestDirectoryIsOneProcesss(t *testing.T) {
+	dir := t.TempDir()
+	cmd, out := begin(t, "hold", dir)
+	if !out.Scan() || out.Text() != "open" {
+		t.Fatalf("the first process said %q", out.Text())
+	}
+	second := strings.Join(play(t, "hold", dir), "\n")
+	for _, want := range []string{"error:", dir, "open in another process", fmt.Sprint(cmd.Process.Pid), "stop it"} {
+		if !strings.Contains(second, want) {
+			t.Errorf("the second process said %q, without %q", second, want)
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	expect(t, play(t, "hold", dir), "open")
+}
+
+func TestProcessHasOneDirectoryAtATime(t *testing.T) {
+	dsn := enginetest.Start(t)
+	e, err := start(enginetest.Library(t), t.TempDir(), nil)
+	if err == nil {
+		_ = e.Close(context.Background())
+		t.Fatal("two directories open at once")
+	}
+	if !strings.Contains(err.Error(), "one directory at a time") {
+		t.Errorf("got %v", err)
+	}
+	if resp, err := http.Get(dsn[:strings.LastIndexByte(dsn, '/')] + "/ping"); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("the first engine does not answer: %v", err)
+	}
+}
+
+func TestStartNamesEveryFault(t *testing.T) {
+	_, err := engine.Start(t.Context(), engine.Config{
+		Library: "libchdb.so", Dir: "relative", MaxMemory: 1, MarkCache: 1, MergeThreads: -1, MaxQueries: 5000,
+	})
+	if err == nil {
+		t.Fatal("started")
+	}
+	for _, want := range []string{"Library is \"libchdb.so\"", "Dir is \"relative\", must be an absolute path", "MaxMemory is 1", "MarkCache is 1", "MergeThreads is -1", "MaxQueries is 5000"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: does not say %q", err, want)
+		}
+	}
+}
+
+func TestStartSaysWhyItCannot(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	notLibrary := filepath.Join(t.TempDir(), "libchdb.so")
+	if err := os.WriteFile(notLibrary, []byte("not a library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for claim, c := range map[string]struct {
+		cfg  engine.Config
+		want string
+	}{
+		"a library that is none":     {engine.Config{Library: notLibrary, Dir: t.TempDir()}, "CHDB_LIB_PATH"},
+		"a directory that is a file": {engine.Config{Library: notLibrary, Dir: notLibrary}, "create engine directory"},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			_, err := engine.Start(t.Context(), c.cfg)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q in it", err, c.want)
+			}
+		})
+	}
+}
+
+func drain(library, dir string) error {
+	e, err := start(library, dir, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Println(ask(e, "", "CREATE TABLE t (n UInt32) ENGINE = MergeTree ORDER BY n"))
+	quick := make(chan string)
+	go func() {
+		quick <- ask(e, "query_id=quick", "INSERT INTO t SELECT number + sleepEachRow(0.1) FROM numbers(3)")
+	}()
+	for ask(e, "", "SELECT count() FROM system.processes WHERE query_id = 'quick'") != "200 1" {
+	}
+	err = e.Close(context.Background())
+	fmt.Println("drained", <-quick, err)
+
+	if e, err = start(library, dir, nil); err != nil {
+		return err
+	}
+	fmt.Println(ask(e, "", "SELECT count() FROM t"))
+	slow := make(chan string)
+	go func() {
+		slow <- ask(e, "query_id=slow", "INSERT INTO t SELECT number + sleepEachRow(0.1) FROM numbers(10000) SETTINGS max_block_size = 1")
+	}()
+	for ask(e, "", "SELECT count() FROM system.processes WHERE query_id = 'slow'") != "200 1" {
+	}
+	soon, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	err = e.Close(soon)
+	<-slow
+	fmt.Println("cancelled", errors.Is(err, context.DeadlineExceeded), errors.Is(e.Close(context.Background()), context.DeadlineExceeded))
+
+	if e, err = start(library, dir, nil); err != nil {
+		return err
+	}
+	fmt.Println(ask(e, "", "SELECT count() FROM t"))
+	return e.Close(context.Background())
+}
+
+func TestCloseDrainsThenCancels(t *testing.T) {
+	expect(t, play(t, "drain", t.TempDir()), "200", "drained 200 <nil>", "200 3", "cancelled true true", "200 3")
+}
+
+// nothing is a pointer the compiler cannot know to be nil.
+func nothing(args []string) *int {
+	if len(args) > 100 {
+		return new(int)
+	}
+	return nil
+}
+
+func signals(library, dir string) error {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	e, err := start(library, dir, nil)
+	if err != nil {
+		return err
+	}
+	for range 50 {
+		if got := ask(e, "", "SELECT 1"); got != "200 1" {
+			return errors.New(got)
+		}
+	}
+	func() {
+		defer func() { fmt.Println("recovered:", recover()) }()
+		fmt.Println(*nothing(os.Args))
+	}()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		return err
+	}
+	fmt.Println("notified:", <-term)
+	if runtime.GOOS == "linux" {
+		fmt.Println("threads of Go that block SIGPIPE alone:", blocking(1<<(syscall.SIGPIPE-1)))
+	}
+	// A write to a pipe nobody reads is an error, not the end of the process.
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	_ = r.Close()
+	_, err = w.Write([]byte("x"))
+	fmt.Println("broken pipe:", errors.Is(err, syscall.EPIPE))
+	return e.Close(context.Background())
+}
+
+// blocking counts the threads with Go's name and a signal mask. A thread begins
+// with its maker's mask, and so does a child process.
+func blocking(mask uint64) int {
+	name, _ := os.ReadFile("/proc/self/comm")
+	tasks, _ := filepath.Glob("/proc/self/task/*")
+	n := 0
+	for _, task := range tasks {
+		comm, _ := os.ReadFile(task + "/comm")
+		status, _ := os.ReadFile(task + "/status")
+		if string(comm) == string(name) && strings.Contains(string(status), fmt.Sprintf("SigBlk:\t%016x\n", mask)) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestGoKeepsItsSignals(t *testing.T) {
+	want := []string{"recovered: runtime error: invalid memory address or nil pointer dereference", "notified: terminated"}
+	if runtime.GOOS == "linux" {
+		want = append(want, "threads of Go that block SIGPIPE alone: 0")
+	}
+	expect(t, play(t, "signals", t.TempDir()), append(want, "broken pipe: true")...)
+}
+
+func full(library, dir string) error {
+	e, err := start(library, dir, func(c *engine.Config) { c.MaxQueries = 1 })
+	if err != nil {
+		return err
+	}
+	slow := make(chan string)
+	go func() {
+		slow <- ask(e, "query_id=slow", "SELECT sleepEachRow(0.1) FROM numbers(10000) SETTINGS max_block_size = 1")
+	}()
+	for ask(e, "", "SELECT 1") != "503 code 202" {
+	}
+	fmt.Println(ask(e, "", "SELECT 1"))
+	for !strings.Contains(ask(e, "", "KILL QUERY WHERE query_id = 'slow' SYNC"), "finished") {
+	}
+	fmt.Println(<-slow)
+	fmt.Println(ask(e, "", "SELECT 1"))
+	return e.Close(context.Background())
+}
+
+func TestFullEngineSaysSoAndCanBeFreed(t *testing.T) {
+	expect(t, play(t, "full", t.TempDir()), "503 code 202", "500 code 394", "200 1")
+}
+
+func guarded(library, dir string) error {
+	e, err := start(library, dir, func(c *engine.Config) { c.User, c.Password = "analyst", "s3cret" })
+	if err != nil {
+		return err
+	}
+	send := func(change func(*http.Request)) {
+		req, err := http.NewRequest(http.MethodPost, e.DSN(), strings.NewReader("SELECT 1"))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		change(req)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer resp.Body.Close()
+		fmt.Println(resp.StatusCode, resp.Header.Get("X-ClickHouse-Exception-Code"))
+	}
+	send(func(r *http.Request) {})
+	send(func(r *http.Request) { r.SetBasicAuth("analyst", "wrong") })
+	send(func(r *http.Request) { r.SetBasicAuth("default", "s3cret") })
+	send(func(r *http.Request) { r.SetBasicAuth("analyst", "s3cret") })
+	send(func(r *http.Request) {
+		r.Header.Set("X-ClickHouse-User", "analyst")
+		r.Header.Set("X-ClickHouse-Key", "s3cret")
+	})
+	send(func(r *http.Request) { r.URL.RawQuery = "user=analyst&password=s3cret" })
+	send(func(r *http.Request) {
+		r.SetBasicAuth("analyst", "s3cret")
+		r.Header.Set("Origin", "http://example.com")
+	})
+	return e.Close(context.Background())
+}
+
+func TestPasswordAndBrowserChecks(t *testing.T) {
+	expect(t, play(t, "guarded", t.TempDir()), "403 516", "403 516", "403 516", "200 ", "200 ", "200 ", "403 ")
+}
+
+// memory reads results of 128 MB and tells how much more memory that took than
+// small ones.
+func memory(library, dir string) error {
+	e, err := start(library, dir, nil)
+	if err != nil {
+		return err
+	}
+	read := func(format string, rows int) error {
+		sql := fmt.Sprintf("SELECT repeat('x', 1000) AS s FROM numbers(%d) FORMAT %s", rows, format)
+		resp, err := http.Post(e.DSN()+"/?max_block_size=8192&output_format_parallel_formatting=0", "", strings.NewReader(sql))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if n, err := io.Copy(io.Discard, resp.Body); err != nil || n < int64(rows)*1000 {
+			return fmt.Errorf("%s: %d bytes: %w", format, n, err)
+		}
+		return nil
+	}
+	for _, format := range []string{"JSONEachRow", "JSON", "Native"} {
+		if err := read(format, 20_000); err != nil {
+			return err
+		}
+		small := peak()
+		if err := read(format, 128_000); err != nil {
+			return err
+		}
+		fmt.Println(format, "held:", peak()-small > 64<<20)
+	}
+	return e.Close(context.Background())
+}
+
+// peak is the most memory this process has had, in bytes, where the system tells.
+func peak() int64 {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		return 0
+	}
+	if runtime.GOOS == "linux" {
+		return use.Maxrss << 10
+	}
+	return use.Maxrss
+}
+
+func TestLongResultsAreNotHeldInMemory(t *testing.T) {
+	expect(t, play(t, "memory", t.TempDir()), "JSONEachRow held: false", "JSON held: false", "Native held: false")
+}

@@ -1,0 +1,353 @@
+package engine_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
+
+	"github.com/earshot/earshot/sinks/clickhouse/engine/enginetest"
+)
+
+// door is an engine's address and a fresh database, for requests made by hand.
+type door struct{ host, database string }
+
+func knock(t testing.TB) door {
+	t.Helper()
+	u, err := url.Parse(enginetest.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return door{u.Host, strings.TrimPrefix(u.Path, "/")}
+}
+
+func (d door) url(parameters string) string {
+	return "http://" + d.host + "/?database=" + d.database + "&" + parameters
+}
+
+// post sends a statement and fails the test on any answer but 200.
+func (d door) post(t testing.TB, parameters, sql string) string {
+	t.Helper()
+	resp, err := http.Post(d.url(parameters), "text/plain", strings.NewReader(sql))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s: %s (%v)", sql, resp.Status, body, err)
+	}
+	return strings.TrimSpace(string(body))
+}
+
+func TestBodyCutShortInsertsNothing(t *testing.T) {
+	const query = "query=INSERT+INTO+t+FORMAT+TSV&async_insert=0"
+	for _, c := range []struct{ claim, head, body string }{
+		{"fewer bytes than announced", "Content-Length: 1000\r\n", "1\n2\n3\n"},
+		{"no last chunk", "Transfer-Encoding: chunked\r\n", "6\r\n1\n2\n3\n\r\n"},
+		{"inside a chunk", "Transfer-Encoding: chunked\r\n", "ff\r\n1\n2\n3\n"},
+		{"inside gzip", "Content-Encoding: gzip\r\nContent-Length: 20\r\n", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x33\xe4\x32\xe2\x32\xe6\x02\x00\x12\x34"},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			d := knock(t)
+			d.post(t, "", "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+			conn, err := net.Dial("tcp", d.host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := "cut-" + d.database
+			fmt.Fprintf(conn, "POST /?database=%s&query_id=%s&%s HTTP/1.1\r\nHost: x\r\n%s\r\n%s", d.database, id, query, c.head, c.body)
+			_ = conn.(*net.TCPConn).CloseWrite()
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err == nil {
+				if resp.StatusCode == http.StatusOK {
+					t.Error("answered 200")
+				}
+				_ = resp.Body.Close()
+			}
+			_ = conn.Close()
+			await(t, "the insert is gone", func() bool {
+				return d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'") == "0"
+			})
+			if n := d.post(t, "", "SELECT count() FROM t"); n != "0" {
+				t.Errorf("%s rows of a body cut short", n)
+			}
+		})
+	}
+}
+
+func TestSenderWhoLeavesInTheMiddleInsertsNothing(t *testing.T) {
+	d := knock(t)
+	d.post(t, "", "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	r, w := io.Pipe()
+	id := "left-" + d.database
+	failed := make(chan error, 1)
+	go func() {
+		resp, err := http.Post(d.url("query=INSERT+INTO+t+FORMAT+TSV&query_id="+id), "", r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		failed <- err
+	}()
+	for i := range 10_000 {
+		fmt.Fprintln(w, i)
+	}
+	if n := d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'"); n != "1" {
+		t.Errorf("%s statements while data comes, want 1", n)
+	}
+	_ = w.CloseWithError(errors.New("left"))
+	if err := <-failed; err == nil {
+		t.Error("the sender was told all is well")
+	}
+	await(t, "the insert is gone", func() bool {
+		return d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'") == "0"
+	})
+	if n := d.post(t, "", "SELECT count() FROM t"); n != "0" {
+		t.Errorf("%s rows", n)
+	}
+}
+
+func TestReaderWhoLeavesEndsTheStatement(t *testing.T) {
+	for _, format := range []string{"TSV", "JSON", "Native"} {
+		t.Run(format, func(t *testing.T) {
+			d := knock(t)
+			id := "gone-" + d.database
+			resp, err := http.Post(d.url("query_id="+id), "", strings.NewReader("SELECT number, toString(number) FROM system.numbers FORMAT "+format))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.CopyN(io.Discard, resp.Body, 8<<20); err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			await(t, "the endless statement is gone", func() bool {
+				return d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'") == "0"
+			})
+		})
+	}
+}
+
+func TestInsertsOfAnyLengthStream(t *testing.T) {
+	d := knock(t)
+	d.post(t, "", "CREATE TABLE t (a UInt64, s String) ENGINE = Null")
+	row := strings.Repeat("1\txxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", 1<<14)
+	const times = 256
+	r, w := io.Pipe()
+	go func() {
+		for range times {
+			if _, err := io.WriteString(w, row); err != nil {
+				break
+			}
+		}
+		_ = w.Close()
+	}()
+	resp, err := http.Post(d.url("query=INSERT+INTO+t+FORMAT+TSV&max_memory_usage=200000000&async_insert=0"), "", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	said, _ := io.ReadAll(resp.Body)
+	if summary := resp.Header.Get("X-ClickHouse-Summary"); resp.StatusCode != http.StatusOK || !strings.Contains(summary, `"written_rows":"`+strconv.Itoa(times<<14)+`"`) {
+		t.Errorf("%s %s %s", resp.Status, summary, said)
+	}
+}
+
+func TestHeadOfAnInsertMayBeLongAndSlow(t *testing.T) {
+	d := knock(t)
+	var columns, values []string
+	for i := range 3000 {
+		columns, values = append(columns, fmt.Sprintf("column_with_a_rather_long_name_%d", i)), append(values, strconv.Itoa(i))
+	}
+	d.post(t, "", "CREATE TABLE t ("+strings.Join(columns, " UInt32, ")+" UInt32) ENGINE = Memory")
+	text := "INSERT INTO t (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")"
+	r, w := io.Pipe()
+	go func() {
+		for part := range strings.SplitAfterSeq(text, "9") {
+			_, _ = io.WriteString(w, part)
+		}
+		_ = w.Close()
+	}()
+	resp, err := http.Post(d.url(""), "", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if said, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", resp.Status, said)
+	}
+	if got := d.post(t, "", "SELECT column_with_a_rather_long_name_2999 FROM t"); got != "2999" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWritersAndReadersBesideEachOtherLoseNothing(t *testing.T) {
+	c := open(t, func(o *clickhouse.Options) { o.MaxOpenConns = 16; o.MaxIdleConns = 16 })
+	do(t, c, `CREATE TABLE t (writer UInt8, n UInt64, s LowCardinality(String)) ENGINE = MergeTree ORDER BY (writer, n)`)
+	const writers, inserts, rows = 8, 10, 1000
+	var all sync.WaitGroup
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for !stop.Load() {
+				// Each insert is one part, so a reader sees whole inserts only.
+				var n uint64
+				if err := c.QueryRow(t.Context(), "SELECT count() FROM t").Scan(&n); err != nil {
+					t.Error(err)
+					return
+				}
+				if n%rows != 0 {
+					t.Errorf("a reader saw %d rows: part of an insert", n)
+				}
+			}
+		})
+	}
+	for writer := range writers {
+		all.Go(func() {
+			for i := range inserts {
+				ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0, "max_insert_threads": 1}))
+				b, err := c.PrepareBatch(ctx, "INSERT INTO t")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for n := range rows {
+					if err := b.Append(uint8(writer), uint64(i*rows+n), strconv.Itoa(n%7)); err != nil {
+						t.Error(err)
+					}
+				}
+				if err := b.Send(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	stop.Store(true)
+	readers.Wait()
+	var n, sum, distinct uint64
+	if err := c.QueryRow(t.Context(), "SELECT count(), sum(n), uniqExact(writer, n) FROM t").Scan(&n, &sum, &distinct); err != nil {
+		t.Fatal(err)
+	}
+	const each = inserts * rows
+	if n != writers*each || distinct != n || sum != writers*each*(each-1)/2 {
+		t.Errorf("%d rows, %d distinct, sum %d", n, distinct, sum)
+	}
+}
+
+func TestStatementsOfOneClientDoNotMix(t *testing.T) {
+	d := knock(t)
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			value := strconv.Itoa(1000 + i)
+			for range 10 {
+				if got := d.post(t, "max_result_rows="+value+"&param_x="+value, "SELECT getSetting('max_result_rows'), {x:UInt32}"); got != value+"\t"+value {
+					t.Errorf("asked with %s, answered %q", value, got)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestSessionServesOneRequestAtATimeAndEnds(t *testing.T) {
+	d := knock(t)
+	slow := make(chan string, 1)
+	session := "session_id=busy-" + d.database
+	go func() { slow <- d.post(t, session, "SELECT sleepEachRow(0.3) FROM numbers(3)") }()
+	await(t, "the session is busy", func() bool {
+		resp, err := http.Post(d.url(session), "", strings.NewReader("SELECT 1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.Header.Get("X-ClickHouse-Exception-Code") == "373"
+	})
+	<-slow
+	short := "session_timeout=0&session_id=short-" + d.database
+	d.post(t, short, "CREATE TEMPORARY TABLE kept (a UInt8)")
+	await(t, "the session is forgotten", func() bool {
+		resp, err := http.Post(d.url(short+"&session_check=1"), "", strings.NewReader("SELECT 1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.Header.Get("X-ClickHouse-Exception-Code") == "372"
+	})
+}
+
+func BenchmarkSmallQuery(b *testing.B) {
+	c := open(b, nil)
+	for b.Loop() {
+		_ = one[uint8](b, c, "SELECT 1")
+	}
+}
+
+// BenchmarkInsertByColumn sends blocks of twenty columns, as the project's
+// writer does; rows/s is what to read.
+func BenchmarkInsertByColumn(b *testing.B) {
+	for name, compression := range map[string]*clickhouse.Compression{"none": nil, "lz4": {Method: clickhouse.CompressionLZ4}} {
+		for _, rows := range []int{1000, 10_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/%d", name, rows), func(b *testing.B) {
+				c := open(b, func(o *clickhouse.Options) { o.Compression = compression })
+				do(b, c, readings)
+				data := sampleReadings(rows)
+				column := columns(data)
+				b.ResetTimer()
+				for b.Loop() {
+					batch, err := c.PrepareBatch(clickhouse.Context(context.Background(), clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0})), "INSERT INTO readings")
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i, values := range column {
+						if err := batch.Column(i).Append(values); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := batch.Send(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+			})
+		}
+	}
+}
+
+// columns are rows turned on their side, in the table's order.
+func columns(rows []reading) []any {
+	return []any{
+		side(rows, func(r reading) uuid.UUID { return r.ID }), side(rows, func(r reading) string { return r.Tenant }),
+		side(rows, func(r reading) string { return r.Text }), side(rows, func(r reading) time.Time { return r.At }),
+		side(rows, func(r reading) float32 { return r.Score }), side(rows, func(r reading) *float32 { return r.Element }),
+		side(rows, func(r reading) uint8 { return r.Small }), side(rows, func(r reading) uint32 { return r.Medium }),
+		side(rows, func(r reading) uint64 { return r.Large }), side(rows, func(r reading) int8 { return r.Signed }),
+		side(rows, func(r reading) bool { return r.Flag }), side(rows, func(r reading) []string { return r.Themes }),
+		side(rows, func(r reading) []float32 { return r.Scores }), side(rows, func(r reading) []uint32 { return r.Starts }),
+		side(rows, func(r reading) map[string]string { return r.Labels }), side(rows, func(r reading) string { return r.Body }),
+		side(rows, func(r reading) *string { return r.Maybe }), side(rows, func(r reading) time.Time { return r.Day }),
+		side(rows, func(r reading) string { return r.Kind }), side(rows, func(r reading) string { return r.Currency }),
+	}
+}
+
+func side[T any](rows []reading, field func(reading) T) []T {
+	out := make([]T, len(rows))
+	for i, r := range rows {
+		out[i] = field(r)
+	}
+	return out
+}
