@@ -183,14 +183,12 @@ func composeFaults(t *testing.T, text []byte, root string) (faults []string) {
 // configured reads the configuration as a process with these variables would.
 func configured(t *testing.T, variables map[string]string) error {
 	t.Helper()
-	environ := []string{}
 	for k, v := range variables {
 		v = substitution.ReplaceAllString(v, "x")
 		t.Setenv(k, v)
 		defer os.Unsetenv(k) // not for the next service; the test's end restores what was there before
-		environ = append(environ, k+"="+v)
 	}
-	_, err := LoadConfig(environ)
+	_, err := LoadConfig()
 	return err
 }
 

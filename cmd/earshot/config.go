@@ -125,13 +125,13 @@ func variableName(field string) string {
 	return strings.ToUpper(b.String())
 }
 
-// LoadConfig reads the configuration from the process's environment, whose listing environ is. It reports all faults at
-// once, one a line, each naming the variable, the value and what is allowed.
-func LoadConfig(environ []string) (Config, error) {
+// LoadConfig reads the configuration from the process's environment. It reports all faults at once, one a line, each
+// naming the variable, the value and what is allowed.
+func LoadConfig() (Config, error) {
 	c := Config{set: map[string]bool{}}
 	var faults []error
 	given := map[string]bool{}
-	for _, kv := range environ {
+	for _, kv := range os.Environ() {
 		name, value, _ := strings.Cut(kv, "=")
 		if name == "CHDB_LIB_PATH" {
 			c.LibraryPath = value

@@ -98,7 +98,7 @@ func (c command) main(args []string, stdin io.Reader, stdout, stderr io.Writer) 
 	case err != nil:
 		return exitUsage
 	}
-	config, err := LoadConfig(os.Environ())
+	config, err := LoadConfig()
 	if err != nil {
 		fmt.Fprintf(stderr, "earshot: the configuration has faults:\n%v\n'earshot config -h' lists the variables\n", err)
 		return exitUsage
