@@ -42,8 +42,8 @@ func merge(have, want jetstream.StreamConfig) (*jetstream.StreamConfig, error) {
 	if have.Replicas != want.Replicas {
 		differ("replicas", have.Replicas, want.Replicas, adopt)
 	}
-	if have.PersistMode != jetstream.DefaultPersistMode {
-		differ("persist mode", have.PersistMode, jetstream.DefaultPersistMode, "it acknowledges what is not on disk; "+move)
+	if have.PersistMode != want.PersistMode {
+		differ("persist mode", have.PersistMode, want.PersistMode, move)
 	}
 	if have.AllowAtomicPublish != want.AllowAtomicPublish {
 		differ("atomic batch publish", have.AllowAtomicPublish, want.AllowAtomicPublish, server)

@@ -179,6 +179,11 @@ func wantedStreams(cfg ProvisionConfig) []jetstream.StreamConfig {
 		c.MaxAge = s.cfg.MaxAge
 		c.Duplicates = min(duplicateWindow, c.MaxAge)
 		c.AllowDirect = true
+		if cfg.Replicas == 1 {
+			// What is copied from OUTCOMES is on disk there. A sync of its own for each message would hold up the log's, and
+			// what a power cut takes is copied again: the source's sequence is kept in the copies. Clusters do not allow it.
+			c.PersistMode = jetstream.AsyncPersistMode
+		}
 		c.Sources = []*jetstream.StreamSource{{Name: schemas.OutcomesStream, FilterSubject: s.subjects}}
 		out = append(out, c)
 	}

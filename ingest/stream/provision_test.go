@@ -158,7 +158,7 @@ func TestProvisionRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		{"memory storage", foreign(jetstream.StreamConfig{Name: "FEEDBACK_1", Storage: jetstream.MemoryStorage, Metadata: meta, Subjects: []string{"feedback.1.>"}}),
 			stream.ProvisionConfig{}, []string{"FEEDBACK_1", "storage", "Memory", "File"}},
 		{"asynchronous persistence", foreign(jetstream.StreamConfig{Name: "FEEDBACK_1", PersistMode: jetstream.AsyncPersistMode, Metadata: meta, Subjects: []string{"feedback.1.>"}}),
-			stream.ProvisionConfig{}, []string{"FEEDBACK_1", "persist mode", "not on disk"}},
+			stream.ProvisionConfig{}, []string{"FEEDBACK_1", "persist mode", "found Async, wanted Default"}},
 		{"a message limit", change("FEEDBACK_0", func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 }),
 			stream.ProvisionConfig{}, []string{"FEEDBACK_0", "messages at most", "found 10"}},
 		{"discarding the old", change("FEEDBACK_0", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }),
