@@ -76,6 +76,7 @@ const (
 	defaultMarkCache  = 128 << 20
 	defaultMerges     = 2
 	defaultMaxQueries = 64
+	smallCache        = 16 << 20
 )
 
 // Engine is an open data directory with a listening HTTP door.
@@ -238,8 +239,21 @@ func (c Config) arguments() []string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return []string{
 		"--path=" + c.Dir,
+		// Without a file named here the library reads a config.xml from the working
+		// directory or the user's home, whoever put it there. This one is not to be.
+		"--config-file=" + filepath.Join(c.Dir, "no-config.xml"),
 		"--max_server_memory_usage=" + number(c.MaxMemory),
 		"--mark_cache_size=" + number(c.MarkCache),
+		"--primary_index_cache_size=" + number(c.MarkCache),
+		// The rest of the caches default to gigabytes too, for kinds of index and
+		// file that are rare here.
+		"--index_mark_cache_size=" + number(smallCache),
+		"--vector_similarity_index_cache_size=" + number(smallCache),
+		"--text_index_tokens_cache_size=" + number(smallCache),
+		"--text_index_header_cache_size=" + number(smallCache),
+		"--text_index_postings_cache_size=" + number(smallCache),
+		"--parquet_metadata_cache_size=" + number(smallCache),
+		"--iceberg_metadata_files_cache_size=" + number(smallCache),
 		"--uncompressed_cache_size=0",
 		"--background_pool_size=" + number(int64(c.MergeThreads)),
 		"--background_merges_mutations_concurrency_ratio=2",

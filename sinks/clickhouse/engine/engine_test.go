@@ -66,7 +66,7 @@ func begin(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner) {
 }
 
 var parts = map[string]func(library, dir string) error{
-	"reopen": reopen, "hold": hold, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory,
+	"reopen": reopen, "hold": hold, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory, "strange": strange,
 }
 
 func expect(t *testing.T, got []string, want ...string) {
@@ -430,4 +430,24 @@ func peak() int64 {
 
 func TestLongResultsAreNotHeldInMemory(t *testing.T) {
 	expect(t, play(t, "memory", t.TempDir()), "JSONEachRow held: false", "JSON held: false", "Native held: false")
+}
+
+// strange starts where somebody left settings for another ClickHouse.
+func strange(library, dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, "config.xml"), []byte("<clickhouse><mark_cache_size>1</mark_cache_size"), 0o644); err != nil {
+		return err
+	}
+	if err := os.Chdir(dir); err != nil {
+		return err
+	}
+	e, err := start(library, filepath.Join(dir, "data"), func(c *engine.Config) { c.MarkCache = 2 << 20 })
+	if err != nil {
+		return err
+	}
+	fmt.Println(ask(e, "", "SELECT value FROM system.server_settings WHERE name = 'mark_cache_size'"))
+	return e.Close(context.Background())
+}
+
+func TestSettingsLeftInTheWorkingDirectoryAreNotRead(t *testing.T) {
+	expect(t, play(t, "strange", t.TempDir()), "200 2097152")
 }

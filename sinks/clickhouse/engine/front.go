@@ -45,6 +45,10 @@ func (e *Engine) routes() http.Handler {
 // its statement for ever, and KILL QUERY … SYNC with it.
 const bodyPatience = 60 * time.Second
 
+// maxDrained is how much of a refused insert is read and thrown away so that its
+// sender comes to the answer, 256 MiB.
+const maxDrained = 256 << 20
+
 // serve answers one statement.
 func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
@@ -70,6 +74,10 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-ClickHouse-Query-Id", req.id)
 	a.req = req
 	if err := e.run(r.Context(), req, a); err != nil {
+		// Who is still sending reads no answer: closing on them would turn the
+		// reason into a broken connection, and a row that can never be stored into
+		// one worth trying again.
+		_, _ = io.CopyN(io.Discard, body, maxDrained)
 		a.fail(err)
 		if r.Context().Err() == nil {
 			e.cfg.Logger.Debug().Err(err).Str("query_id", req.id).Msg("statement failed")

@@ -165,6 +165,39 @@ func TestInsertsOfAnyLengthStream(t *testing.T) {
 	}
 }
 
+// A sender in the middle of a long body must be told why, not cut off: whether a
+// row is at fault or the connection decides if it is tried again.
+func TestRefusedInsertIsToldWhyWhileItIsStillSent(t *testing.T) {
+	d := knock(t)
+	d.post(t, "", "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	for claim, body := range map[string]string{
+		"a bad row at the beginning": "bad\n" + strings.Repeat("1\n", 8<<20),
+		"a table that is not there":  strings.Repeat("1\n", 8<<20),
+	} {
+		t.Run(claim, func(t *testing.T) {
+			table := map[bool]string{true: "t", false: "nowhere"}[strings.HasPrefix(body, "bad")]
+			conn, err := net.Dial("tcp", d.host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_, err = fmt.Fprintf(conn, "POST /?database=%s&query=INSERT+INTO+%s+FORMAT+TSV HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", d.database, table, len(body), body)
+			if err != nil {
+				t.Fatalf("cut off while sending: %v", err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			want := map[string]string{"t": "27", "nowhere": "60"}[table]
+			if got := resp.Header.Get("X-ClickHouse-Exception-Code"); got != want {
+				t.Errorf("%s, code %q, want %s", resp.Status, got, want)
+			}
+		})
+	}
+}
+
 func TestHeadOfAnInsertMayBeLongAndSlow(t *testing.T) {
 	d := knock(t)
 	var columns, values []string
