@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // benchResult is a whole measurement.
@@ -25,12 +25,13 @@ type benchRun struct {
 	Contender   string  `json:"contender"`
 	Seconds     float64 `json:"seconds"`
 	PerSecond   float64 `json:"events_per_second"`
-	CPUPerEvent float64 `json:"cpu_us_per_event"`   // of the contender's process alone
-	PeakBytes   int64   `json:"peak_bytes"`         // of the contender's process alone
-	Foreign     float64 `json:"foreign_cpu"`        // share of the machine that neither contender nor servers took, 0 … 1
-	Counted     uint64  `json:"counted"`            // events the servers account for
-	Distinct    uint64  `json:"distinct,omitempty"` // identities in the table, of a contender that writes one
-	Content     uint64  `json:"content,omitempty"`  // sum over the rows of a hash of what is in them
+	CPUPerEvent float64 `json:"cpu_us_per_event"`    // of the contender's process alone
+	PeakBytes   int64   `json:"peak_bytes"`          // of the contender's process alone
+	ServerCPU   float64 `json:"server_us_per_event"` // of NATS and ClickHouse, which share the measuring process
+	Foreign     float64 `json:"foreign_cpu"`         // share of the machine that neither contender nor servers took, 0 … 1
+	Counted     uint64  `json:"counted"`             // events the servers account for
+	Distinct    uint64  `json:"distinct,omitempty"`  // identities in the table, of a contender that writes one
+	Content     uint64  `json:"content,omitempty"`   // sum over the rows of a hash of what is in them
 }
 
 // writes says whether the contender leaves rows behind.
@@ -112,24 +113,24 @@ func (r *benchResult) of(name string) []*benchRun {
 // print writes the result for people.
 func (r *benchResult) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s events of %.0f bytes, %d rounds, %d cores\n\n", grouped(r.Events), r.BytesPerEvent, r.Rounds, r.Cores)
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "contender\tevents/s\tmin–max\tCPU µs/event\tpeak RSS\tforeign CPU\tverified\t\n")
+	t := table{left: []int{0, 2}}
+	t.row("contender", "events/s", "min–max", "CPU µs/event", "of servers", "peak RSS", "foreign CPU", "verified")
 	for _, name := range contenders {
 		runs := r.of(name)
 		speed := pick(runs, func(m *benchRun) float64 { return m.PerSecond })
-		fmt.Fprintf(t, "%s\t%s\t%s–%s\t%s\t%s\t%.0f %%\t%s\t\n", name, grouped(int(median(speed))),
-			grouped(int(slices.Min(speed))), grouped(int(slices.Max(speed))),
+		t.row(name, grouped(int(median(speed))), grouped(int(slices.Min(speed)))+"–"+grouped(int(slices.Max(speed))),
 			known(median(pick(runs, func(m *benchRun) float64 { return m.CPUPerEvent })), "%.1f"),
+			known(median(pick(runs, func(m *benchRun) float64 { return m.ServerCPU })), "%.1f"),
 			known(slices.Max(pick(runs, func(m *benchRun) float64 { return float64(m.PeakBytes) / (1 << 20) })), "%.0f MiB"),
-			100*median(pick(runs, func(m *benchRun) float64 { return m.Foreign })),
+			fmt.Sprintf("%.0f %%", 100*median(pick(runs, func(m *benchRun) float64 { return m.Foreign }))),
 			grouped(int(slices.Min(pick(runs, func(m *benchRun) float64 { return float64(m.Counted) })))))
 	}
-	fmt.Fprint(t, "\t\t\t\t\t\t\t\n")
-	if err := t.Flush(); err != nil {
+	if err := t.print(w); err != nil {
 		return err
 	}
-	t = tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprint(t, "ratio\tmedian\tof the rounds\tfloor\t\n")
+	fmt.Fprintln(w)
+	t = table{left: []int{0, 2, 4}}
+	t.row("ratio", "median", "rounds", "floor", "")
 	for _, x := range r.Ratios {
 		rounds := make([]string, len(x.Rounds))
 		for i, v := range x.Rounds {
@@ -139,9 +140,41 @@ func (r *benchResult) print(w io.Writer) error {
 		if !x.OK {
 			verdict = "below"
 		}
-		fmt.Fprintf(t, "%s\t%.2f\t%s\t≥ %.2f\t%s\n", x.Name, x.Median, strings.Join(rounds, " "), x.Floor, verdict)
+		t.row(x.Name, fmt.Sprintf("%.2f", x.Median), strings.Join(rounds, " "), fmt.Sprintf("%.2f", x.Floor), verdict)
 	}
-	return t.Flush()
+	return t.print(w)
+}
+
+// table lines its cells up by columns, three blanks apart.
+type table struct {
+	left []int // columns that are set left; the others are set right
+	rows [][]string
+}
+
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) print(w io.Writer) error {
+	width := make([]int, len(t.rows[0]))
+	for _, row := range t.rows {
+		for i, cell := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, cell := range row {
+			blanks := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			if slices.Contains(t.left, i) {
+				line.WriteString(cell + blanks + "   ")
+			} else {
+				line.WriteString(blanks + cell + "   ")
+			}
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func pick(runs []*benchRun, get func(*benchRun) float64) []float64 {

@@ -160,6 +160,7 @@ func (b *bench) run(ctx context.Context, name string, last bool) (*benchRun, err
 	r := &benchRun{
 		Contender: name, Seconds: wall.Seconds(), PerSecond: float64(b.o.events) / wall.Seconds(),
 		CPUPerEvent: float64((after.child - before.child).Microseconds()) / float64(b.o.events),
+		ServerCPU:   float64((after.self - before.self).Microseconds()) / float64(b.o.events),
 		PeakBytes:   peakMemory(pid), Foreign: after.foreign(before),
 	}
 	if err := c.stop(); err != nil {
