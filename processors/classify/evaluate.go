@@ -38,26 +38,27 @@ var axisLabels = map[Axis]map[string]string{
 
 // Class is how one class of an axis fared.
 type Class struct {
-	Name              string
-	N                 int // rows that bear the label
-	Precision, Recall float64
-	F1                float64
+	Name      string  `json:"name"`
+	N         int     `json:"n"` // rows that bear the label
+	Precision float64 `json:"precision"`
+	Recall    float64 `json:"recall"`
+	F1        float64 `json:"f1"`
 }
 
 // Report is the outcome of an evaluation.
 type Report struct {
-	Model       string
-	Axis        Axis
-	N           int            // rows compared
-	Unmapped    map[string]int // labels that the axis does not know, with their rows: not compared, not hidden
-	Accuracy    float64
-	MacroF1     float64 // over the classes that occur in the file
-	MacroRecall float64
-	ECE         float64 // expected calibration error in 10 bins; NaN where the axis gives no probability
-	PerSecond   float64 // texts classified in one second of the caller's clock, on one core
-	TwoClass    bool    // the file knows no neutral: the sign of the score decided
-	Classes     []Class
-	Confusion   [][]int // [label][predicted], in the order of Classes
+	Model       string         `json:"model"`
+	Axis        Axis           `json:"axis"`
+	N           int            `json:"n"`                  // rows compared
+	Unmapped    map[string]int `json:"unmapped,omitempty"` // labels that the axis does not know, with their rows: not compared, not hidden
+	Accuracy    float64        `json:"accuracy"`
+	MacroF1     float64        `json:"macro_f1"` // over the classes that occur in the file
+	MacroRecall float64        `json:"macro_recall"`
+	ECE         *float64       `json:"ece,omitempty"`    // expected calibration error in 10 bins; nil where the axis gives no probability
+	PerSecond   float64        `json:"texts_per_second"` // texts classified in one second of the caller's clock, on one core
+	TwoClass    bool           `json:"two_class"`        // the file knows no neutral: the sign of the score decided
+	Classes     []Class        `json:"classes"`
+	Confusion   [][]int        `json:"confusion"` // [label][predicted], in the order of Classes
 }
 
 // evalRow is the part of a labelled row that is read.
@@ -72,7 +73,7 @@ type evalRow struct {
 // compared as a request and "churn" as a churn notice. A file without neutral rows is judged by the sign of the score.
 // An error names the line. now is the clock that the rate is taken with: time.Now, or a clock of the processor time used.
 func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Report, error) {
-	rep := Report{Model: c.model, Axis: axis, Unmapped: map[string]int{}, ECE: math.NaN()}
+	rep := Report{Model: c.model, Axis: axis, Unmapped: map[string]int{}}
 	rows, err := readRows(r)
 	if err != nil {
 		return rep, err
@@ -127,7 +128,8 @@ func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Rep
 		n += b.n
 	}
 	if n > 0 {
-		rep.ECE = ece / n
+		ece /= n
+		rep.ECE = &ece
 	}
 	return rep, nil
 }
@@ -248,11 +250,11 @@ func (r Report) String() string {
 		b.WriteString(", no neutral rows: the sign of the score decides")
 	}
 	fmt.Fprintf(&b, "\naccuracy %.3f   macro-F1 %.3f   macro-recall %.3f", r.Accuracy, r.MacroF1, r.MacroRecall)
-	if !math.IsNaN(r.ECE) {
-		fmt.Fprintf(&b, "   calibration error %.3f", r.ECE)
+	if r.ECE != nil {
+		fmt.Fprintf(&b, "   calibration error %.3f", *r.ECE)
 	}
 	if r.PerSecond > 0 {
-		fmt.Fprintf(&b, "   %.0f texts/s on one core", r.PerSecond)
+		fmt.Fprintf(&b, "   %.0f texts per CPU-second", r.PerSecond)
 	}
 	fmt.Fprintf(&b, "\n\n%-14s %7s %9s %7s %7s   predicted:", "class", "n", "precision", "recall", "F1")
 	for _, c := range r.Classes {

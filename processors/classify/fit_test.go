@@ -6,51 +6,19 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
-	"time"
 )
 
 var (
 	fitFiles  = flag.String("fit", "", "comma-separated labelled JSONL files: learn data/weights.tsv and the English rows of data/model.tsv from them")
-	evalFiles = flag.String("evaluate", "", "comma-separated labelled JSONL files: print the report of each")
-	evalLong  = flag.Bool("evaluate-long", false, "print the full reports")
 	fitRate   = flag.Float64("fit-rate", 0.15, "step size")
 	fitDecay  = flag.Float64("fit-decay", 2e-5, "L2 decay per step")
 	fitDrop   = flag.Float64("fit-drop", 0.4, "share of words left out in a step")
 	fitEpochs = flag.Int("fit-epochs", 12, "passes over the rows")
 )
-
-// TestEvaluateFiles prints how the classifier fares on files outside the project; without -evaluate there is nothing
-// to do.
-func TestEvaluateFiles(t *testing.T) {
-	if *evalFiles == "" {
-		t.Skip("no -evaluate files named")
-	}
-	c, err := Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range strings.Split(*evalFiles, ",") {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rep, err := c.Evaluate(f, AxisAuto, time.Now)
-		f.Close()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		short := filepath.Base(filepath.Dir(name)) + "/" + filepath.Base(name)
-		if *evalLong {
-			fmt.Printf("== %s\n%s\n", short, rep)
-		} else {
-			fmt.Printf("%-40s %-9s n %6d acc %.3f mF1 %.3f mR %.3f ECE %.3f  %.0f/s\n", short, rep.Axis, rep.N, rep.Accuracy, rep.MacroF1, rep.MacroRecall, rep.ECE, rep.PerSecond)
-		}
-	}
-}
 
 // fitRow is one row ready to learn from.
 type fitRow struct {
@@ -60,19 +28,16 @@ type fitRow struct {
 	weight float64
 }
 
-// TestFit learns the word weights and the English dense weights by logistic regression (AdaGrad, word dropout) from the
-// files named by -fit and writes them into data. It is a tool in the clothes of a test: without -fit there is nothing
-// to do. A name may carry a weight ("file.jsonl*0.5") and a fixed label ("file.jsonl=neutral").
-func TestFit(t *testing.T) {
-	if *fitFiles == "" {
-		t.Skip("no -fit files named")
-	}
-	type source struct {
-		row    evalRow
-		weight float64
-	}
-	var rows []source
-	for _, spec := range strings.Split(*fitFiles, ",") {
+// fitSource is a labelled row with the weight of its file.
+type fitSource struct {
+	row    evalRow
+	weight float64
+}
+
+// readSources reads the files named by -fit. A name may carry a weight ("file.jsonl*0.5") and a fixed label
+// ("file.jsonl=neutral").
+func readSources(t *testing.T, list string) (rows []fitSource) {
+	for _, spec := range strings.Split(list, ",") {
 		name, label, _ := strings.Cut(spec, "=")
 		weight := 1.0
 		if n, w, ok := strings.Cut(name, "*"); ok {
@@ -92,9 +57,14 @@ func TestFit(t *testing.T) {
 			if label != "" {
 				r.Label = label
 			}
-			rows = append(rows, source{r, weight})
+			rows = append(rows, fitSource{r, weight})
 		}
 	}
+	return rows
+}
+
+// learn is logistic regression (AdaGrad, word dropout) over the rows; it returns the weights with the names of the words.
+func learn(t *testing.T, rows []fitSource) (names []string, words [][3]float64, dense [denseCount][3]float64, n int) {
 	c, names := fitVocabulary(t, func(yield func(string)) {
 		for _, r := range rows {
 			yield(r.row.Text)
@@ -104,8 +74,7 @@ func TestFit(t *testing.T) {
 	a.keepIDs = true
 	var train []fitRow
 	for _, r := range rows {
-		k := strings.Index("negative neutral positive", r.row.Label)
-		label, ok := map[int]int{0: 0, 9: 1, 17: 2}[k]
+		label, ok := map[string]int{"negative": 0, "neutral": 1, "positive": 2}[r.row.Label]
 		if !ok {
 			continue
 		}
@@ -113,8 +82,37 @@ func TestFit(t *testing.T) {
 		v := a.document()
 		train = append(train, fitRow{v.dense, append([]int32(nil), a.ids...), label, r.weight})
 	}
-	words, dense := logistic(train, len(c.words))
-	writeFit(t, names, words, dense, len(train))
+	words, dense = logistic(train, len(c.words))
+	return names, words, dense, len(train)
+}
+
+// TestFitLearnsWordsItHasNeverSeen holds the learner to rows of which the answer is known. With -fit it learns from the
+// named files instead and writes the weights into data, which is how they were made.
+func TestFitLearnsWordsItHasNeverSeen(t *testing.T) {
+	if *fitFiles != "" {
+		names, words, dense, n := learn(t, readSources(t, *fitFiles))
+		writeFit(t, names, words, dense, n)
+		return
+	}
+	var rows []fitSource
+	for i := range 300 {
+		for label, word := range map[string]string{"negative": "zonkish", "neutral": "middling", "positive": "blorpish"} {
+			rows = append(rows, fitSource{evalRow{Text: fmt.Sprintf("this %s thing number %d", word, i), Label: label}, 1})
+		}
+	}
+	sort.Slice(rows, func(i, j int) bool { return rows[i].row.Text < rows[j].row.Text })
+	names, words, _, _ := learn(t, rows)
+	for word, class := range map[string]int{"zonkish": 0, "middling": 1, "blorpish": 2} {
+		at := slices.Index(names, word)
+		if at < 0 {
+			t.Fatalf("%s is not among the %d words learned", word, len(names))
+		}
+		for k, w := range words[at] {
+			if (w > 0) != (k == class) {
+				t.Errorf("%s: weights %.3f, want only class %d above zero", word, words[at], class)
+			}
+		}
+	}
 }
 
 // logistic is AdaGrad on the cross entropy.
@@ -171,7 +169,9 @@ func logistic(train []fitRow, n int) (words [][3]float64, dense [denseCount][3]f
 				}
 			}
 		}
-		fmt.Printf("epoch %d loss %.4f\n", epoch, loss/float64(len(train)))
+		if *fitFiles != "" {
+			fmt.Printf("epoch %d loss %.4f\n", epoch, loss/float64(len(train)))
+		}
 	}
 	return words, dense
 }
