@@ -190,7 +190,8 @@ func (w *Worker) row(r *schemas.Row, e *schemas.Event, id schemas.EventID, rec *
 		ElementHint: d.ElementHint, S5Hint: d.S5Hint, Rating: measure.Rating(e),
 	})
 	r.Scores = measure.Measure(e, &r.Labels)
-	r.Seal(nil)
+	var scratch [1 << 10]byte // on the stack; longer rows move to the heap by themselves
+	r.Seal(scratch[:0])
 }
 
 // guard runs one event's step and turns a panic into a dead letter, so that one event cannot take its neighbours along.

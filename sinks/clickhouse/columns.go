@@ -132,13 +132,31 @@ var columns = [...]column{
 	texts("extra", func(r *schemas.Row) string { return string(r.Event.Data.Extra) }),
 }
 
-// used are the columns that the rows have anything for, in the order of the table.
+// used are the columns that the rows have anything for, in the order of the table. It goes row by row, because a row is
+// larger than what the processor keeps at hand of 50,000 of them.
 func used(rows []schemas.Row) []*column {
+	blank := make([]*column, 0, len(columns)) // so far
+	for i := range columns {
+		if columns[i].empty != nil {
+			blank = append(blank, &columns[i])
+		}
+	}
+	for i := range rows {
+		still := blank[:0]
+		for _, c := range blank {
+			if c.empty(&rows[i]) {
+				still = append(still, c)
+			}
+		}
+		blank = still
+	}
 	out := make([]*column, 0, len(columns))
 	for i := range columns {
-		if !columns[i].blank(rows) {
-			out = append(out, &columns[i])
+		if len(blank) > 0 && blank[0] == &columns[i] {
+			blank = blank[1:]
+			continue
 		}
+		out = append(out, &columns[i])
 	}
 	return out
 }

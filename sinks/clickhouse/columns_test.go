@@ -3,10 +3,13 @@ package clickhouse
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 
+	"github.com/earshot/earshot/schemas"
 	"github.com/earshot/earshot/sinks/clickhouse/engine/enginetest"
 )
 
@@ -44,6 +47,39 @@ func TestColumnsAreThoseOfTheTable(t *testing.T) {
 	}
 	if i < len(columns) {
 		t.Errorf("the table has %d columns, the list %d", i, len(columns))
+	}
+}
+
+// A column goes along as soon as one row has something for it, wherever that row stands, and the order of the table stays.
+func TestColumnsThatNoRowFillsAreLeftOut(t *testing.T) {
+	rows := make([]schemas.Row, 1000)
+	for i := range rows {
+		rows[i].Event = &schemas.Event{}
+	}
+	names := func() (out []string) {
+		for _, c := range used(rows) {
+			out = append(out, c.name)
+		}
+		return out
+	}
+	blank := names()
+	rows[len(rows)-1].Event.Data.OrderID = "o-1"
+	rows[0].Labels.Mentions = []schemas.Mention{{Theme: "late-delivery"}}
+	amount := 3.0
+	rows[500].Event.Data.CustomerValue = &amount
+	filled := names()
+	var want []string
+	for i := range columns {
+		name := columns[i].name
+		if slices.Contains(blank, name) || name == "order_id" || name == "customer_value" || strings.HasPrefix(name, "mention_") {
+			want = append(want, name)
+		}
+	}
+	if !slices.Equal(filled, want) {
+		t.Errorf("sent %q, want %q", filled, want)
+	}
+	if len(blank) == 0 || len(want) != len(blank)+10 {
+		t.Errorf("rows without anything need %d columns, those filled %d: the test proves nothing", len(blank), len(want))
 	}
 }
 

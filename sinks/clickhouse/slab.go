@@ -12,25 +12,13 @@ import (
 
 // column is one column of the fact table.
 type column struct {
-	name  string
-	typ   string // in the table
-	fill  func(s *slab, rows []schemas.Row, to driver.BatchColumn) error
-	empty func(r *schemas.Row) bool // whether a row has nothing for this column; nil: it always has
-}
-
-// blank reports whether no row has anything for this column. Such a column is left out of the insert: the server fills in
-// what is the same, an empty value or NULL, without having to receive, check and index it. Most events leave most columns
-// blank.
-func (c *column) blank(rows []schemas.Row) bool {
-	if c.empty == nil {
-		return false
-	}
-	for i := range rows {
-		if !c.empty(&rows[i]) {
-			return false
-		}
-	}
-	return true
+	name string
+	typ  string // in the table
+	fill func(s *slab, rows []schemas.Row, to driver.BatchColumn) error
+	// empty is whether a row has nothing for this column; nil: it always has. A column that is empty in every row is left
+	// out of the insert: the server fills in what is the same, an empty value or NULL, without having to receive, check and
+	// index it. Most events leave most columns empty.
+	empty func(r *schemas.Row) bool
 }
 
 // slab is the scratch space in which a column's values are lined up before the driver copies them into its block. One

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -51,6 +52,10 @@ func (s *Store) Probe(ctx context.Context, rows []schemas.Row) error {
 	}))
 }
 
+// fillRows is how many rows are laid into their columns at a time: few enough to stay in the processor's cache while one
+// column after the other takes its part, since a row with its event has about 2 KiB.
+const fillRows = 256
+
 // send writes the rows to a table as one insert.
 func (s *Store) send(ctx context.Context, op, into string, rows []schemas.Row, options ...ch.QueryOption) error {
 	cols := used(rows)
@@ -61,9 +66,11 @@ func (s *Store) send(ctx context.Context, op, into string, rows []schemas.Row, o
 	defer batch.Close() // gives the connection back when filling fails; after Send it does nothing
 	own := s.slabs.Get().(*slab)
 	defer s.slabs.Put(own)
-	for i, c := range cols {
-		if err := c.fill(own, rows, batch.Column(i)); err != nil {
-			return wrap(op, fmt.Errorf("column %s: %w: %w", c.name, ch.ErrBatchInvalid, err))
+	for some := range slices.Chunk(rows, fillRows) {
+		for i, c := range cols {
+			if err := c.fill(own, some, batch.Column(i)); err != nil {
+				return wrap(op, fmt.Errorf("column %s: %w: %w", c.name, ch.ErrBatchInvalid, err))
+			}
 		}
 	}
 	return wrapInsert(op, batch.Send())
