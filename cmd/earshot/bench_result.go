@@ -142,8 +142,17 @@ func (r *benchResult) print(w io.Writer) error {
 		}
 		t.row(x.Name, fmt.Sprintf("%.2f", x.Median), strings.Join(rounds, " "), fmt.Sprintf("%.2f", x.Floor), verdict)
 	}
-	return t.print(w)
+	if err := t.print(w); err != nil {
+		return err
+	}
+	if f := median(pick(r.Runs, func(m *benchRun) float64 { return m.Foreign })); f > quiet {
+		fmt.Fprintf(w, "\nOther programs took %.0f %% of the machine: measure again when it is quiet, or go by the processor time.\n", 100*f)
+	}
+	return nil
 }
+
+// quiet is how much of the machine others may take before a measurement says more about them.
+const quiet = 0.1
 
 // table lines its cells up by columns, three blanks apart.
 type table struct {

@@ -115,6 +115,23 @@ clickhouse ÷ naive     3.90   4.80 3.00    2.00   ok
 	}
 }
 
+func TestBenchSaysWhenTheMachineWasBusy(t *testing.T) {
+	for foreign, want := range map[float64]bool{0.02: false, 0.4: true} {
+		r := measured()
+		for _, m := range r.Runs {
+			m.Foreign = foreign
+		}
+		r.judge()
+		var got bytes.Buffer
+		if err := r.print(&got); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(got.String(), "Other programs took 40 %") != want {
+			t.Errorf("with a foreign share of %v it prints:\n%s", foreign, got.String())
+		}
+	}
+}
+
 // What is measured must not change from start to start, and must be what the gateway would have let in.
 func TestBenchEventsAreTheSameEveryTimeAndKeepTheContract(t *testing.T) {
 	const events = 5000
