@@ -15,6 +15,7 @@ type conn struct {
 	abi    *abi
 	handle uintptr
 	ptr    uintptr
+	closed func() // called once it is
 }
 
 // dial opens a connection. Every argument is --name=value.
@@ -23,7 +24,7 @@ func dial(a *abi, args []string) (*conn, error) {
 	if handle == 0 {
 		return nil, errors.New("the engine refused the connection")
 	}
-	return &conn{abi: a, handle: handle, ptr: pointed(handle)}, nil
+	return &conn{abi: a, handle: handle, ptr: pointed(handle), closed: func() {}}, nil
 }
 
 // close ends the connection; a statement still running on it is cancelled and
@@ -32,6 +33,7 @@ func (c *conn) close() {
 	if c.handle != 0 {
 		c.abi.closeConn(c.handle)
 		c.handle, c.ptr = 0, 0
+		c.closed()
 	}
 }
 

@@ -31,7 +31,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -91,8 +90,8 @@ type Engine struct {
 	slots    chan struct{}
 	running  registry
 	sessions sessions
+	conns    sync.WaitGroup // open connections but base
 	about    about
-	nextID   atomic.Uint64
 	closing  sync.Once
 	closed   error
 }
@@ -181,6 +180,7 @@ func (e *Engine) close(ctx context.Context) error {
 	<-e.served
 	e.running.wait()
 	e.sessions.closeAll()
+	e.conns.Wait() // the library lets go of the directory with its last connection
 	e.base.close()
 	e.cfg.Logger.Info().Msg("engine closed")
 	return err

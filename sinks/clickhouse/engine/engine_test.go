@@ -28,6 +28,10 @@ const role = "EARSHOT_ENGINE_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	if part := parts[os.Getenv(role)]; part != nil {
+		go func() { // the parent holds the other end: a part does not outlive it, however it ends
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(3)
+		}()
 		if err := part(os.Args[1], os.Args[2]); err != nil {
 			fmt.Println("error:", err)
 		}
@@ -39,7 +43,7 @@ func TestMain(m *testing.M) {
 // play runs a part with the library and a directory and returns its lines.
 func play(t *testing.T, name, dir string) []string {
 	t.Helper()
-	cmd, out := begin(t, name, dir)
+	cmd, out, _ := begin(t, name, dir)
 	var lines []string
 	for out.Scan() {
 		lines = append(lines, out.Text())
@@ -50,7 +54,8 @@ func play(t *testing.T, name, dir string) []string {
 	return lines
 }
 
-func begin(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner) {
+// begin starts a part; closing what it returns last ends the part's input.
+func begin(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner, io.Closer) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], enginetest.Library(t), dir)
 	cmd.Env = append(os.Environ(), role+"="+name)
@@ -59,14 +64,18 @@ func begin(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return cmd, bufio.NewScanner(out)
+	return cmd, bufio.NewScanner(out), in
 }
 
 var parts = map[string]func(library, dir string) error{
-	"reopen": reopen, "hold": hold, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory, "strange": strange,
+	"reopen": reopen, "hold": hold, "once": once, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory, "strange": strange,
 }
 
 func expect(t *testing.T, got []string, want ...string) {
@@ -132,22 +141,36 @@ func TestDataSurvivesCloseAndReopenAndDirectoriesAreApart(t *testing.T) {
 }
 
 func hold(library, dir string) error {
+	if err := once(library, dir); err != nil {
+		return err
+	}
+	e, err := start(library, dir, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Println("held")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, e.Close(context.Background()))
+}
+
+func once(library, dir string) error {
 	e, err := start(library, dir, nil)
 	if err != nil {
 		return err
 	}
 	fmt.Println("open")
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return errors.Join(err, e.Close(context.Background()))
+	return e.Close(context.Background())
 }
 
 func TestDirectoryIsOneProcesss(t *testing.T) {
 	dir := t.TempDir()
-	cmd, out := begin(t, "hold", dir)
-	if !out.Scan() || out.Text() != "open" {
-		t.Fatalf("the first process said %q", out.Text())
+	cmd, out, _ := begin(t, "hold", dir)
+	for out.Text() != "held" {
+		if !out.Scan() {
+			t.Fatalf("the first process did not hold the directory: %q", out.Text())
+		}
 	}
-	second := strings.Join(play(t, "hold", dir), "\n")
+	second := strings.Join(play(t, "once", dir), "\n")
 	for _, want := range []string{"error:", dir, "open in another process", fmt.Sprint(cmd.Process.Pid), "stop it"} {
 		if !strings.Contains(second, want) {
 			t.Errorf("the second process said %q, without %q", second, want)
@@ -155,7 +178,7 @@ func TestDirectoryIsOneProcesss(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	expect(t, play(t, "hold", dir), "open")
+	expect(t, play(t, "once", dir), "open")
 }
 
 func TestProcessHasOneDirectoryAtATime(t *testing.T) {
@@ -224,6 +247,7 @@ func drain(library, dir string) error {
 		quick <- ask(e, "query_id=quick", "INSERT INTO t SELECT number + sleepEachRow(0.1) FROM numbers(3)")
 	}()
 	for ask(e, "", "SELECT count() FROM system.processes WHERE query_id = 'quick'") != "200 1" {
+		time.Sleep(5 * time.Millisecond)
 	}
 	err = e.Close(context.Background())
 	fmt.Println("drained", <-quick, err)
@@ -237,6 +261,7 @@ func drain(library, dir string) error {
 		slow <- ask(e, "query_id=slow", "INSERT INTO t SELECT number + sleepEachRow(0.1) FROM numbers(10000) SETTINGS max_block_size = 1")
 	}()
 	for ask(e, "", "SELECT count() FROM system.processes WHERE query_id = 'slow'") != "200 1" {
+		time.Sleep(5 * time.Millisecond)
 	}
 	soon, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
@@ -328,12 +353,17 @@ func full(library, dir string) error {
 	}
 	slow := make(chan string)
 	go func() {
-		slow <- ask(e, "query_id=slow", "SELECT sleepEachRow(0.1) FROM numbers(10000) SETTINGS max_block_size = 1")
+		answer := "503 code 202"
+		for answer == "503 code 202" { // until it has the one place, which the statements below ask for too
+			answer = ask(e, "query_id=slow", "SELECT sleepEachRow(0.1) FROM numbers(10000) SETTINGS max_block_size = 1")
+		}
+		slow <- answer
 	}()
 	for ask(e, "", "SELECT 1") != "503 code 202" {
 	}
 	fmt.Println(ask(e, "", "SELECT 1"))
 	for !strings.Contains(ask(e, "", "KILL QUERY WHERE query_id = 'slow' SYNC"), "finished") {
+		time.Sleep(5 * time.Millisecond)
 	}
 	fmt.Println(<-slow)
 	fmt.Println(ask(e, "", "SELECT 1"))

@@ -301,15 +301,21 @@ func TestSessionServesOneRequestAtATimeAndEnds(t *testing.T) {
 	d := knock(t)
 	slow := make(chan string, 1)
 	session := "session_id=busy-" + d.database
-	go func() { slow <- d.post(t, session, "SELECT sleepEachRow(0.3) FROM numbers(3)") }()
+	id := "busy-" + d.database
+	go func() {
+		slow <- d.post(t, session+"&query_id="+id, "SELECT sleepEachRow(0.1) FROM numbers(30) SETTINGS max_block_size = 1")
+	}()
 	await(t, "the session is busy", func() bool {
-		resp, err := http.Post(d.url(session), "", strings.NewReader("SELECT 1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		return resp.Header.Get("X-ClickHouse-Exception-Code") == "373"
+		return d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'") == "1"
 	})
+	resp, err := http.Post(d.url(session), "", strings.NewReader("SELECT 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if code := resp.Header.Get("X-ClickHouse-Exception-Code"); code != "373" {
+		t.Errorf("a second request of a busy session: %s, code %q", resp.Status, code)
+	}
 	<-slow
 	short := "session_timeout=0&session_id=short-" + d.database
 	d.post(t, short, "CREATE TEMPORARY TABLE kept (a UInt8)")

@@ -68,7 +68,7 @@ func (r *registry) cancelAll(e *Engine) {
 // kill asks the statement with a client's id to end and does not wait. A
 // statement that has not begun is not found; the caller asks again.
 func (e *Engine) kill(id string) {
-	c, err := dial(e.abi, e.args)
+	c, err := e.dial()
 	if err != nil {
 		e.cfg.Logger.Error().Err(err).Str("query_id", id).Msg("cannot cancel statement")
 		return

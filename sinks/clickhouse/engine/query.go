@@ -118,7 +118,7 @@ func (e *Engine) connect(req *request) (c *conn, release func(), err error) {
 		}
 		return c, c.close, nil
 	}
-	c, err = e.sessions.take(req.session, req.newSession, func() (*conn, error) { return dial(e.abi, e.args) })
+	c, err = e.sessions.take(req.session, req.newSession, func() (*conn, error) { return e.dial() })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -144,22 +144,33 @@ func (e *Engine) connect(req *request) (c *conn, release func(), err error) {
 	return c, release, nil
 }
 
+// dial opens a connection that Close waits for.
+func (e *Engine) dial(args ...string) (*conn, error) {
+	c, err := dial(e.abi, append(e.args[:len(e.args):len(e.args)], args...))
+	if err != nil {
+		return nil, err
+	}
+	e.conns.Add(1)
+	c.closed = e.conns.Done
+	return c, nil
+}
+
 // dialWith opens a connection with settings. Settings that the engine knows go
 // with the connect, which costs nothing; when that is refused, or there is one
 // it does not know, SET says why.
 func (e *Engine) dialWith(settings []setting) (*conn, error) {
-	args := append(make([]string, 0, len(e.args)+len(settings)), e.args...)
+	var args []string
 	unknown := false
 	for _, s := range settings {
 		unknown = unknown || !e.about.settings[s.name]
 		args = append(args, "--"+s.name+"="+s.value)
 	}
 	if !unknown {
-		if c, err := dial(e.abi, args); err == nil {
+		if c, err := e.dial(args...); err == nil {
 			return c, nil
 		}
 	}
-	c, err := dial(e.abi, e.args)
+	c, err := e.dial()
 	if err == nil {
 		if err = c.set(settings); err != nil {
 			c.close()
