@@ -22,8 +22,18 @@ import (
 // building it a second time.
 const asMain = "TEST_AS_EARSHOT"
 
+// untilEOF is the value of asMain for a program that stays up: it ends with its standard input, of which the test holds
+// the other end, so that it cannot outlive a test that is killed.
+const untilEOF = "until-eof"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
+		if os.Getenv(asMain) == untilEOF {
+			go func() {
+				io.Copy(io.Discard, os.Stdin)
+				os.Exit(3)
+			}()
+		}
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
@@ -91,7 +101,10 @@ func (l *lockedBuffer) String() string {
 func startUp(t *testing.T, dir string, env ...string) *running {
 	t.Helper()
 	cmd := earshot(t, dir, "up")
-	cmd.Env = append(cmd.Env, env...)
+	cmd.Env = append(cmd.Env, append(env, asMain+"="+untilEOF)...)
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	r := &running{t: t, cmd: cmd, log: &lockedBuffer{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = r.log, r.log
 	if err := cmd.Start(); err != nil {
