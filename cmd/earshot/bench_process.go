@@ -18,6 +18,7 @@ type consumption struct {
 	child time.Duration // of the contender
 }
 
+// readConsumption reads what is used now. child is a contender's process, 0: none is running.
 func readConsumption(child int) consumption {
 	u := consumption{self: processTime("self"), child: processTime(strconv.Itoa(child))}
 	text, err := os.ReadFile("/proc/stat")

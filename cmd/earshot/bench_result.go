@@ -37,11 +37,13 @@ type benchRun struct {
 // writes says whether the contender leaves rows behind.
 func (m *benchRun) writes() bool { return m.Contender == analytic || m.Contender == naive }
 
-// benchRatio compares two contenders: the median over the rounds of the ratio of their speeds in the same round.
+// benchRatio compares two contenders: the median over the rounds of the ratio of their speeds in the same round. A round
+// in which others took more than [quiet] of the machine from either of the two does not count, unless all are like that.
 type benchRatio struct {
 	Name   string    `json:"name"`
 	Median float64   `json:"median"`
 	Rounds []float64 `json:"rounds"`
+	Busy   []bool    `json:"busy"` // of each round, whether others took too much of the machine
 	Floor  float64   `json:"floor"`
 	Gate   bool      `json:"gate"` // whether staying below the floor fails the measurement
 	OK     bool      `json:"ok"`
@@ -86,13 +88,28 @@ func (r *benchResult) judge() {
 		over, under := r.of(f.over), r.of(f.under)
 		for i := range over {
 			x.Rounds = append(x.Rounds, over[i].PerSecond/under[i].PerSecond)
+			x.Busy = append(x.Busy, max(over[i].Foreign, under[i].Foreign) > quiet)
 		}
-		x.Median = median(x.Rounds)
+		x.Median = median(x.counting())
 		if x.OK = x.Median >= x.Floor; !x.OK && x.Gate {
 			r.fault("%s is %.2f, at least %g is wanted", x.Name, x.Median, x.Floor)
 		}
 		r.Ratios = append(r.Ratios, x)
 	}
+}
+
+// counting are the rounds that count.
+func (x *benchRatio) counting() []float64 {
+	var out []float64
+	for i, v := range x.Rounds {
+		if !x.Busy[i] {
+			out = append(out, v)
+		}
+	}
+	if out == nil {
+		return x.Rounds
+	}
+	return out
 }
 
 func (r *benchResult) fault(format string, args ...any) {
@@ -134,7 +151,9 @@ func (r *benchResult) print(w io.Writer) error {
 	for _, x := range r.Ratios {
 		rounds := make([]string, len(x.Rounds))
 		for i, v := range x.Rounds {
-			rounds[i] = fmt.Sprintf("%.2f", v)
+			if rounds[i] = fmt.Sprintf("%.2f", v); x.Busy[i] {
+				rounds[i] = "(" + rounds[i] + ")"
+			}
 		}
 		verdict := "ok"
 		if !x.OK {
@@ -145,13 +164,19 @@ func (r *benchResult) print(w io.Writer) error {
 	if err := t.print(w); err != nil {
 		return err
 	}
-	if f := median(pick(r.Runs, func(m *benchRun) float64 { return m.Foreign })); f > quiet {
-		fmt.Fprintf(w, "\nOther programs took %.0f %% of the machine: measure again when it is quiet, or go by the processor time.\n", 100*f)
+	busy := 0
+	for _, m := range r.Runs {
+		if m.Foreign > quiet {
+			busy++
+		}
+	}
+	if busy > 0 {
+		fmt.Fprintf(w, "\nIn %d of %d runs other programs took more than %.0f %% of the machine. Ratios in brackets are of such runs and count\nonly where there are no others; processor time suffers less.\n", busy, len(r.Runs), 100*quiet)
 	}
 	return nil
 }
 
-// quiet is how much of the machine others may take before a measurement says more about them.
+// quiet is how much of the machine others may take before a run says more about them.
 const quiet = 0.1
 
 // table lines its cells up by columns, three blanks apart.

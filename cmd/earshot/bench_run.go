@@ -86,7 +86,7 @@ func openDriver(dsn, database string) (driver.Conn, error) {
 	return conn, nil
 }
 
-// reset takes away everything a run left, and leaves the log.
+// reset takes away everything a run left, but the log, and waits for a quiet machine.
 func (b *bench) reset(ctx context.Context) error {
 	for _, name := range []string{schemas.OutcomesStream, schemas.InsightsStream, schemas.DeadLettersStream} {
 		st, err := b.js.Stream(ctx, name)
@@ -115,7 +115,31 @@ func (b *bench) reset(ctx context.Context) error {
 			return fmt.Errorf("empty table %s: %w", table, err)
 		}
 	}
-	return nil
+	return calm(ctx)
+}
+
+// How long a run waits for a machine that others do not use, and over what time that is looked at.
+const (
+	quietPatience = 6 * time.Second
+	quietWindow   = 250 * time.Millisecond
+)
+
+// calm waits until the machine is quiet, or for as long as its patience goes.
+func calm(ctx context.Context) error {
+	patience := time.After(quietPatience)
+	for {
+		before := readConsumption(0)
+		select {
+		case <-time.After(quietWindow):
+		case <-patience:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if readConsumption(0).foreign(before) <= quiet {
+			return nil
+		}
+	}
 }
 
 // Bounds of a run: how often the servers are asked whether it is over, how long a contender may take to be ready, and
