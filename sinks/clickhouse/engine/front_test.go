@@ -299,11 +299,14 @@ func TestStatementsOfOneClientDoNotMix(t *testing.T) {
 
 func TestSessionServesOneRequestAtATimeAndEnds(t *testing.T) {
 	d := knock(t)
-	slow := make(chan string, 1)
+	done := make(chan struct{})
 	session := "session_id=busy-" + d.database
 	id := "busy-" + d.database
 	go func() {
-		slow <- d.post(t, session+"&query_id="+id, "SELECT sleepEachRow(0.1) FROM numbers(30) SETTINGS max_block_size = 1")
+		defer close(done)
+		if resp, err := http.Post(d.url(session+"&query_id="+id), "", strings.NewReader("SELECT sleepEachRow(0.1) FROM numbers(1000) SETTINGS max_block_size = 1")); err == nil {
+			_ = resp.Body.Close()
+		}
 	}()
 	await(t, "the session is busy", func() bool {
 		return d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'") == "1"
@@ -316,7 +319,16 @@ func TestSessionServesOneRequestAtATimeAndEnds(t *testing.T) {
 	if code := resp.Header.Get("X-ClickHouse-Exception-Code"); code != "373" {
 		t.Errorf("a second request of a busy session: %s, code %q", resp.Status, code)
 	}
-	<-slow
+	d.post(t, "", "KILL QUERY WHERE query_id = '"+id+"' SYNC")
+	<-done
+	await(t, "the session is free again", func() bool {
+		resp, err := http.Post(d.url(session), "", strings.NewReader("SELECT 1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
 	short := "session_timeout=0&session_id=short-" + d.database
 	d.post(t, short, "CREATE TEMPORARY TABLE kept (a UInt8)")
 	await(t, "the session is forgotten", func() bool {

@@ -71,7 +71,7 @@ const failure = async (what) => {
 say("unknown table", await failure(() => client.query({ query: "SELECT * FROM nowhere" })));
 say("bad insert", await failure(() => client.insert({ table: "t", values: [{ id: "not a number" }], format: "JSONEachRow" })));
 say("broken stream", await failure(async () => {
-  const broken = await client.query({ query: "SELECT number, throwIf(number = 3000000, 'too far') FROM numbers(4000000)", format: "JSONCompactEachRow" });
+  const broken = await client.query({ query: "SELECT number, throwIf(number = 600000, 'too far') FROM numbers(800000)", format: "JSONCompactEachRow" });
   for await (const _ of broken.stream());
 }));
 
