@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -169,8 +166,16 @@ func TestARestartThatFailsIsTriedAgain(t *testing.T) {
 	first.Shutdown()
 	first.WaitForShutdown()
 	thief, err := net.Listen("tcp", addr)
+	for i := 0; err != nil && i < 50; i++ { // the watchdog was faster: take the port from the next server
+		next := b.server()
+		if next != nil {
+			next.Shutdown()
+			next.WaitForShutdown()
+		}
+		thief, err = net.Listen("tcp", addr)
+	}
 	if err != nil {
-		t.Skipf("the watchdog was faster than this test: %v", err)
+		t.Fatal(err)
 	}
 	eventually(t, "a restart that fails", func() bool { return strings.Contains(lines.String(), "could not be restarted") })
 	if b.Healthy() == nil {
@@ -178,78 +183,4 @@ func TestARestartThatFailsIsTriedAgain(t *testing.T) {
 	}
 	thief.Close()
 	eventually(t, "a new server", func() bool { s := b.server(); return s != nil && s != first && b.Healthy() == nil })
-}
-
-// A real disk, as small as a test needs it, that really fills up.
-func TestAFullDiskFreezesAndHeals(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skipf("a file system of its own cannot be mounted here: %v", err)
-	}
-	defer syscall.Unmount(dir, syscall.MNT_DETACH)
-	var lines log
-	b, err := Start(context.Background(), Config{Dir: dir + "/js", Addr: "127.0.0.1:0", Shards: 1, CheckEvery: 20 * time.Millisecond,
-		MaxStore: 1 << 30, MinFree: 12 << 20, Logger: zerolog.New(&lines)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	nc, err := nats.Connect(b.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
-		t.Fatal(err)
-	}
-	ballast := fillDisk(t, dir, 14<<20)
-	stored := 0
-	for {
-		try, stop := context.WithTimeout(ctx, 500*time.Millisecond)
-		_, err := js.Publish(try, "s", make([]byte, 256<<10))
-		stop()
-		if err != nil {
-			break
-		}
-		if stored++; stored > 1000 {
-			t.Fatal("the disk does not fill up")
-		}
-	}
-	eventually(t, "the watchdog sees it", func() bool { return b.Healthy() != nil })
-	eventually(t, "and waits for room", func() bool { return strings.Contains(lines.String(), "before its disk has room") })
-	ballast()
-	eventually(t, "health after room was made", func() bool { return b.Healthy() == nil && strings.Contains(lines.String(), "was restarted") })
-	eventually(t, "writes again", func() bool {
-		try, stop := context.WithTimeout(ctx, 500*time.Millisecond)
-		defer stop()
-		_, err := js.Publish(try, "s", []byte("after"))
-		return err == nil
-	})
-	st, err := js.Stream(ctx, "S")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := st.CachedInfo().State.Msgs; n < uint64(stored)+1 {
-		t.Errorf("%d messages, though %d were confirmed", n, stored+1)
-	}
-}
-
-// fillDisk takes bytes from the disk and returns a function that gives them back.
-func fillDisk(t *testing.T, dir string, bytes int) func() {
-	t.Helper()
-	name := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(name, make([]byte, bytes), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		if err := os.Remove(name); err != nil {
-			t.Error(err)
-		}
-	}
 }
