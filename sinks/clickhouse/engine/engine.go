@@ -174,7 +174,7 @@ func (e *Engine) close(ctx context.Context) error {
 	err := e.server.Shutdown(ctx)
 	if err != nil {
 		err = fmt.Errorf("drain engine: %w; running statements were cancelled", err)
-		e.running.cancelAll(e)
+		e.cancel()
 		_ = e.server.Close()
 	}
 	<-e.served

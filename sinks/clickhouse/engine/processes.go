@@ -17,11 +17,13 @@ const carrier = "cluster_for_parallel_replicas"
 // clientID is the SQL for the id a client knows a statement by.
 const clientID = "if(Settings['" + carrier + "'] = '', query_id, Settings['" + carrier + "'])"
 
-// registry is the statements that run, by the id clients know them by.
+// registry is the statements that run, by the id clients know them by, and which
+// of them are to end.
 type registry struct {
 	mu      sync.Mutex
-	entries map[string]struct{}
-	all     sync.WaitGroup
+	entries map[string]bool // true once it is to be cancelled
+	killing bool            // a goroutine sees to those
+	all     sync.WaitGroup  // one for each entry and that goroutine
 }
 
 // add takes the id, or says that a statement with it is running. A server
@@ -31,12 +33,12 @@ func (r *registry) add(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.entries == nil {
-		r.entries = make(map[string]struct{})
+		r.entries = make(map[string]bool)
 	}
 	if _, taken := r.entries[id]; taken {
 		return exceptionf(codeSameID, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "Query with id = %s is already running", id)
 	}
-	r.entries[id] = struct{}{}
+	r.entries[id] = false
 	r.all.Add(1)
 	return nil
 }
@@ -52,44 +54,69 @@ func (r *registry) remove(id string) {
 // wait returns when nothing runs.
 func (r *registry) wait() { r.all.Wait() }
 
-// cancelAll asks every running statement to end, once.
-func (r *registry) cancelAll(e *Engine) {
+// doomed are the ids to be cancelled, as SQL literals. With none left it ends
+// the killing.
+func (r *registry) doomed() []string {
 	r.mu.Lock()
-	ids := make([]string, 0, len(r.entries))
-	for id := range r.entries {
-		ids = append(ids, id)
-	}
-	r.mu.Unlock()
-	for _, id := range ids {
-		e.kill(id)
-	}
-}
-
-// kill asks the statement with a client's id to end and does not wait. A
-// statement that has not begun is not found; the caller asks again.
-func (e *Engine) kill(id string) {
-	c, err := e.dial()
-	if err != nil {
-		e.cfg.Logger.Error().Err(err).Str("query_id", id).Msg("cannot cancel statement")
-		return
-	}
-	defer c.close()
-	if _, _, err := c.exec("KILL QUERY WHERE "+clientID+" = "+literal(id)+" ASYNC", "Null"); err != nil {
-		e.cfg.Logger.Error().Err(err).Str("query_id", id).Msg("cannot cancel statement")
-	}
-}
-
-// killUntil keeps asking until done is closed: the statement may not have
-// begun, or may be between two places where it looks.
-func (e *Engine) killUntil(id string, done <-chan struct{}) {
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		e.kill(id)
-		select {
-		case <-done:
-			return
-		case <-time.After(pause):
+	defer r.mu.Unlock()
+	var ids []string
+	for id, end := range r.entries {
+		if end {
+			ids = append(ids, literal(id))
 		}
 	}
+	r.killing = len(ids) > 0
+	return ids
+}
+
+// cancel has the statements with these ids ended, all of them without any. It
+// does not wait for it.
+func (e *Engine) cancel(ids ...string) {
+	r := &e.running
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(ids) == 0 {
+		for id := range r.entries {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		if _, runs := r.entries[id]; runs {
+			r.entries[id] = true
+			if !r.killing {
+				r.killing = true
+				r.all.Go(e.killDoomed)
+			}
+		}
+	}
+}
+
+// killDoomed asks the engine to end what is to end, until it has: a statement
+// may not have begun when it is first asked for, or be between two places where
+// it looks. All go in one KILL, so that many clients who leave at once do not
+// become many statements.
+func (e *Engine) killDoomed() {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		ids := e.running.doomed()
+		if len(ids) == 0 {
+			return
+		}
+		if err := e.kill(ids); err != nil {
+			e.cfg.Logger.Error().Err(err).Int("statements", len(ids)).Msg("cannot cancel statements")
+		}
+		time.Sleep(pause)
+	}
+}
+
+// kill runs one KILL for ids given as SQL literals.
+func (e *Engine) kill(ids []string) error {
+	c, err := e.dial()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	_, _, err = c.exec("KILL QUERY WHERE "+clientID+" IN ("+strings.Join(ids, ", ")+") ASYNC", "Null")
+	return err
 }
 
 // withClientIDs makes a statement that looks at the process list see the ids

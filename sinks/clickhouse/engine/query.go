@@ -41,10 +41,8 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	}
 	defer release()
 
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { e.killUntil(req.id, done) })
-	defer func() { stop(); close(done); cancel() }()
+	stop := context.AfterFunc(ctx, func() { e.cancel(req.id) })
+	defer stop()
 
 	for _, table := range req.external {
 		if err := table.load(c); err != nil {
@@ -64,7 +62,7 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	case plain(format):
 		err = chunks(c, req, sql, format, a)
 	default:
-		err = piped(c, req, f, format, a, cancel)
+		err = piped(c, req, f, format, a, func() { e.cancel(req.id) })
 	}
 	if err != nil {
 		return err
