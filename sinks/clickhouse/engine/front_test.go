@@ -120,6 +120,48 @@ func TestSenderWhoLeavesInTheMiddleInsertsNothing(t *testing.T) {
 	}
 }
 
+// The exactly-once protocol takes a statement that the process list does not show
+// for gone. So one that has been taken on must show, however early one looks.
+func TestStatementTakenOnIsNeverMissingFromTheProcessList(t *testing.T) {
+	d := knock(t)
+	d.post(t, "", "CREATE TABLE t (round UInt32) ENGINE = MergeTree ORDER BY round")
+	// code is the exception a statement with the round's id is answered with.
+	code := func(id, sql string) string {
+		resp, err := http.Post(d.url("query_id="+id), "", strings.NewReader(sql))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		defer resp.Body.Close()
+		return resp.Header.Get("X-ClickHouse-Exception-Code")
+	}
+	const taken = "216" // another statement with the id has been taken on
+	for round := range 30 {
+		id := fmt.Sprintf("%s-%d", d.database, round)
+		insert := fmt.Sprintf("INSERT INTO t SELECT %d FROM numbers(3) WHERE sleepEachRow(0.01) = 0", round)
+		count := fmt.Sprintf("SELECT count() FROM t WHERE round = %d", round)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for code(id, insert) == taken { // our own asking below was there first
+			}
+		}()
+		for over := false; !over && code(id, "SELECT 1") != taken; {
+			select {
+			case <-done:
+				over = true
+			default:
+			}
+		}
+		shown := d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'")
+		rows := d.post(t, "", count)
+		<-done
+		if later := d.post(t, "", count); shown == "0" && rows != later {
+			t.Fatalf("round %d: not in the process list, %s rows, then %s", round, rows, later)
+		}
+	}
+}
+
 func TestReaderWhoLeavesEndsTheStatement(t *testing.T) {
 	for _, format := range []string{"TSV", "JSON", "Native"} {
 		t.Run(format, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -17,13 +19,18 @@ const carrier = "cluster_for_parallel_replicas"
 // clientID is the SQL for the id a client knows a statement by.
 const clientID = "if(Settings['" + carrier + "'] = '', query_id, Settings['" + carrier + "'])"
 
-// registry is the statements that run, by the id clients know them by, and which
-// of them are to end.
+// registry is the statements that run, by the id clients know them by.
 type registry struct {
 	mu      sync.Mutex
-	entries map[string]bool // true once it is to be cancelled
-	killing bool            // a goroutine sees to those
-	all     sync.WaitGroup  // one for each entry and that goroutine
+	entries map[string]*entry
+	killing bool           // a goroutine sees to what is to be cancelled
+	all     sync.WaitGroup // one for each entry and that goroutine
+}
+
+// entry is a statement between being taken on and being done with.
+type entry struct {
+	begun  bool // the engine knows it, or has known it
+	doomed bool // it is to be cancelled
 }
 
 // add takes the id, or says that a statement with it is running. A server
@@ -33,12 +40,12 @@ func (r *registry) add(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.entries == nil {
-		r.entries = make(map[string]bool)
+		r.entries = make(map[string]*entry)
 	}
 	if _, taken := r.entries[id]; taken {
 		return exceptionf(codeSameID, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "Query with id = %s is already running", id)
 	}
-	r.entries[id] = false
+	r.entries[id] = &entry{}
 	r.all.Add(1)
 	return nil
 }
@@ -51,6 +58,39 @@ func (r *registry) remove(id string) {
 	r.all.Done()
 }
 
+// begin notes that the engine knows the statement.
+func (r *registry) begin(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries[id].begun = true
+}
+
+// waiting are the statements that the engine may not know yet.
+func (r *registry) waiting() map[string]*entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := make(map[string]*entry)
+	for id, entry := range r.entries {
+		if !entry.begun {
+			found[id] = entry
+		}
+	}
+	return found
+}
+
+// settled drops from a set of waiting statements those that have begun or ended,
+// and reports whether none is left.
+func (r *registry) settled(waiting map[string]*entry) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, entry := range waiting {
+		if entry.begun || r.entries[id] != entry {
+			delete(waiting, id)
+		}
+	}
+	return len(waiting) == 0
+}
+
 // wait returns when nothing runs.
 func (r *registry) wait() { r.all.Wait() }
 
@@ -60,8 +100,8 @@ func (r *registry) doomed() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ids []string
-	for id, end := range r.entries {
-		if end {
+	for id, entry := range r.entries {
+		if entry.doomed {
 			ids = append(ids, literal(id))
 		}
 	}
@@ -81,8 +121,8 @@ func (e *Engine) cancel(ids ...string) {
 		}
 	}
 	for _, id := range ids {
-		if _, runs := r.entries[id]; runs {
-			r.entries[id] = true
+		if entry := r.entries[id]; entry != nil {
+			entry.doomed = true
 			if !r.killing {
 				r.killing = true
 				r.all.Go(e.killDoomed)
@@ -101,27 +141,53 @@ func (e *Engine) killDoomed() {
 		if len(ids) == 0 {
 			return
 		}
-		if err := e.kill(ids); err != nil {
+		if _, err := e.look("KILL QUERY WHERE "+clientID+" IN ("+strings.Join(ids, ", ")+") ASYNC", "Null"); err != nil {
 			e.cfg.Logger.Error().Err(err).Int("statements", len(ids)).Msg("cannot cancel statements")
 		}
 		time.Sleep(pause)
 	}
 }
 
-// kill runs one KILL for ids given as SQL literals.
-func (e *Engine) kill(ids []string) error {
+// settle waits until every statement taken on before is in the process list or
+// over. Who looks there for a statement, and finds none, concludes that it can
+// do no more harm; one that is about to begin must not be missed.
+func (e *Engine) settle(ctx context.Context) error {
+	for waiting := e.running.waiting(); !e.running.settled(waiting); {
+		listed, err := e.look("SELECT "+clientID+" FROM system.processes", "JSONCompactEachRow")
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(listed)) {
+			var row [1]string
+			if err := json.Unmarshal([]byte(line), &row); err != nil {
+				return fmt.Errorf("read the process list: %w", err)
+			}
+			delete(waiting, row[0])
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// look runs one of the engine's own statements on a connection of its own.
+func (e *Engine) look(sql, format string) ([]byte, error) {
 	c, err := e.dial()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.close()
-	_, _, err = c.exec("KILL QUERY WHERE "+clientID+" IN ("+strings.Join(ids, ", ")+") ASYNC", "Null")
-	return err
+	out, _, err := c.exec(sql, format)
+	return out, err
 }
 
 // withClientIDs makes a statement that looks at the process list see the ids
 // clients know: in KILL QUERY the column query_id, elsewhere the table
-// system.processes is replaced by the same table with that column exchanged.
+// system.processes is replaced by the same table with that column exchanged. What
+// KILL QUERY answers, and the function query_id(), still show the engine's own.
 func withClientIDs(sql string, f facts) string {
 	if f.verb == "KILL" {
 		var b strings.Builder

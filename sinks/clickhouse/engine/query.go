@@ -50,7 +50,14 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 		}
 	}
 	if req.insert != nil {
-		return e.insert(c, req, a)
+		return e.insert(ctx, c, req, a)
+	}
+	begun := func() { e.running.begin(req.id) }
+	if f.verb == "KILL" || f.selects() && len(f.processes) > 0 {
+		begun() // it changes nothing, and two such must not wait for each other
+		if err := e.settle(ctx); err != nil {
+			return err
+		}
 	}
 	format := first(f.format, req.format)
 	if err := a.open(format); err != nil {
@@ -58,11 +65,11 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	}
 	switch sql := withClientIDs(req.sql[:f.bodyEnd], f); {
 	case !f.selects():
-		err = whole(c, req, sql, format, a)
+		err = whole(c, req, sql, format, a, begun)
 	case plain(format):
-		err = chunks(c, req, sql, format, a)
+		err = chunks(c, req, sql, format, a, begun)
 	default:
-		err = piped(c, req, f, format, a, func() { e.cancel(req.id) })
+		err = piped(c, req, f, format, a, func() { e.cancel(req.id) }, begun)
 	}
 	if err != nil {
 		return err
@@ -190,8 +197,9 @@ func plain(format string) bool {
 }
 
 // whole runs a statement whose output is small.
-func whole(c *conn, req *request, sql, format string, a *answer) error {
+func whole(c *conn, req *request, sql, format string, a *answer, begun func()) error {
 	out, st, err := c.exec(sql, format, req.parameters...)
+	begun()
 	if err != nil {
 		return err
 	}
@@ -200,12 +208,13 @@ func whole(c *conn, req *request, sql, format string, a *answer) error {
 }
 
 // chunks runs a SELECT and passes on each chunk as the engine makes it.
-func chunks(c *conn, req *request, sql, format string, a *answer) error {
+func chunks(c *conn, req *request, sql, format string, a *answer, begun func()) error {
 	out, err := c.stream(sql, format, req.parameters)
 	if err != nil {
 		return err
 	}
 	defer out.close()
+	begun()
 	err = pass(out, req, format, a, func() { a.stats = out.stats })
 	a.stats = out.stats
 	return err
@@ -214,7 +223,7 @@ func chunks(c *conn, req *request, sql, format string, a *answer) error {
 // piped runs a SELECT in a format with a beginning and an end: the engine writes
 // the document into a pipe, by the clause it has for files, while the other end
 // is passed on. Without it such a result would have to be held whole.
-func piped(c *conn, req *request, f facts, format string, a *answer, cancel func()) error {
+func piped(c *conn, req *request, f facts, format string, a *answer, cancel, begun func()) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("open result pipe: %w", err)
@@ -236,6 +245,7 @@ func piped(c *conn, req *request, f facts, format string, a *answer, cancel func
 	}()
 	_, st, err := c.exec(sql, format, req.parameters...)
 	_ = w.Close()
+	begun()
 	wrong := <-passed
 	a.stats = st
 	if wrong != nil {
@@ -270,8 +280,8 @@ func pass(out io.Reader, req *request, format string, a *answer, before func()) 
 }
 
 // insert feeds a request's data to the engine.
-func (e *Engine) insert(c *conn, req *request, a *answer) error {
-	st, err := c.insert(req.insert.statement, req.insert.format, req.parameters, req.data)
+func (e *Engine) insert(ctx context.Context, c *conn, req *request, a *answer) error {
+	st, err := c.insert(req.insert.statement, req.insert.format, req.parameters, &committed{ctx: ctx, data: req.data, begun: func() { e.running.begin(req.id) }})
 	if err != nil {
 		return err
 	}
@@ -279,4 +289,25 @@ func (e *Engine) insert(c *conn, req *request, a *answer) error {
 	a.w.Header().Set("X-ClickHouse-Format", req.format)
 	a.w.Header().Set("Content-Type", contentType(req.format))
 	return a.finish()
+}
+
+// committed is an insert's data as long as its sender is there: an end that
+// comes when they have left is no end, and nothing is committed.
+type committed struct {
+	ctx   context.Context
+	data  io.Reader
+	begun func()
+}
+
+// Read notes with the first call that the engine has begun, and passes on.
+func (d *committed) Read(p []byte) (int, error) {
+	if d.begun != nil {
+		d.begun()
+		d.begun = nil
+	}
+	n, err := d.data.Read(p)
+	if err == io.EOF && d.ctx.Err() != nil {
+		return n, fmt.Errorf("sender left: %w", d.ctx.Err())
+	}
+	return n, err
 }
