@@ -11,12 +11,13 @@
 // engine has committed. A SELECT goes the same way and its output is passed on
 // chunk by chunk as the engine produces it.
 //
-// It refuses a relative directory, a directory another process has open,
-// statements with several parts, and everything that would make the HTTP door a
-// door to files (INTO OUTFILE, FROM INFILE). The library has no users, so the
-// engine checks one name and password at the most and binds to loopback by
-// default: it is a store for one machine, and who may ask it what is decided by
-// those who put something in front of it.
+// It refuses a relative directory, a directory another process has open, several
+// statements in one, INTO OUTFILE and FROM INFILE, what would end the process,
+// and requests that a web page makes through its reader's browser. The library
+// has no users, so the engine checks one name and password at most and binds to
+// loopback by default. Whoever is let in can do everything, read this machine's
+// files with file() included: to let others ask, put something in front of it
+// that decides what they may.
 package engine
 
 import (
