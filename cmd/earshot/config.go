@@ -63,12 +63,20 @@ func (s *Secret) Decode(v string) error {
 // Reveal returns the value as given.
 func (s Secret) Reveal() string { return s.value }
 
-// String is the value with the password of its URL masked; a value that is not a URL is masked whole.
+// String is the value with the passwords of its URLs, which commas separate, masked; what is not a URL is masked whole.
 func (s Secret) String() string {
 	if s.value == "" {
 		return ""
 	}
-	u, err := url.Parse(s.value)
+	urls := strings.Split(s.value, ",")
+	for i, u := range urls {
+		urls[i] = maskURL(u)
+	}
+	return strings.Join(urls, ",")
+}
+
+func maskURL(raw string) string {
+	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
 		return "***"
 	}
