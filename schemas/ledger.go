@@ -102,7 +102,7 @@ type Ledger struct {
 var ErrLost = errors.New("another worker has written this shard's ledger: reload it")
 
 // ErrEpoch says that a stream is not the one the ledger was written for: it was recreated or restored.
-var ErrEpoch = errors.New("the stream is not the one this shard's ledger was written for: restore the stream, or reset the shard's ledger to adopt the new one")
+var ErrEpoch = errors.New("the stream is not the one this shard's ledger was written for: restore the stream, or adopt the new one by removing the shard's ledger: 'nats stream purge OUTCOMES --subject plan.N' and the same with checkpoint.N, N being the shard; what is in the table stays, and events sent again are known there")
 
 // ErrBusy says that the queue in front of the log is full. Nothing of the request was stored: slow down and send it again.
 var ErrBusy = errors.New("the queue of the log is full: slow down and send again")

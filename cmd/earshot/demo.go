@@ -103,7 +103,7 @@ func taken(addr string) bool {
 // accounted for.
 func (n *node) demonstrate(ctx context.Context) (exact bool, err error) {
 	out := n.env.stdout
-	before, _, err := reconcile(ctx, n.shards, n.store, n.env.config.DrainTimeout)
+	before, _, err := reconcile(ctx, n.js, n.shards, n.work.opened(), n.env.config.DrainTimeout)
 	if err != nil {
 		return false, err
 	}
@@ -112,7 +112,7 @@ func (n *node) demonstrate(ctx context.Context) (exact bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	after, faults, err := reconcile(ctx, n.shards, n.store, time.Minute)
+	after, faults, err := reconcile(ctx, n.js, n.shards, n.work.opened(), time.Minute)
 	if err != nil {
 		return false, err
 	}
@@ -157,7 +157,7 @@ func (n *node) show(ctx context.Context, f figure, w io.Writer) error {
 	}
 	params["tenant"] = demoTenant
 	statement := "SELECT " + f.columns + " FROM (" + q.SQL + ") SETTINGS output_format_pretty_row_numbers = 0, output_format_pretty_fallback_to_vertical = 0"
-	return n.store.Query(ctx, statement, params, "PrettyCompactMonoBlock", w)
+	return n.work.opened().Query(ctx, statement, params, "PrettyCompactMonoBlock", w)
 }
 
 // sample is one line of the sample feedback.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,9 +13,6 @@ import (
 
 	"github.com/earshot/earshot/ingest/gateway"
 	"github.com/earshot/earshot/ingest/stream"
-	"github.com/earshot/earshot/processors/classify"
-	"github.com/earshot/earshot/processors/privacy"
-	"github.com/earshot/earshot/processors/worker"
 	"github.com/earshot/earshot/sinks/clickhouse"
 )
 
@@ -35,14 +31,12 @@ type node struct {
 	opened   closers
 
 	js        jetstream.JetStream
-	shards    []*stream.Shard   // for looking at the ledgers
-	store     *clickhouse.Store // nil without the process role
-	gateway   string            // URL of the gateway; "" without the ingest role
+	shards    []*stream.Shard // for looking at the ledgers
+	work      *processing     // nil without the process role
+	gateway   string          // URL of the gateway; "" without the ingest role
 	publisher *stream.Publisher
 
 	stopGateway context.CancelFunc
-	stopWorkers context.CancelFunc
-	running     sync.WaitGroup
 }
 
 // startNode opens everything the role needs, in order. On error whatever was opened is closed again.
@@ -64,7 +58,7 @@ func (n *node) open(ctx context.Context, r role) (err error) {
 		return err
 	}
 	if r.process {
-		if err := n.startWorkers(ctx); err != nil {
+		if n.work, err = startProcessing(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -94,57 +88,6 @@ func (n *node) provision(ctx context.Context) error {
 
 func provisionConfig(c *Config) stream.ProvisionConfig {
 	return stream.ProvisionConfig{Shards: c.Shards, Replicas: c.Replicas, FeedbackAge: c.LogMaxAge, FeedbackBytes: c.LogMaxBytes}
-}
-
-// startWorkers opens the store and starts a worker for every shard.
-func (n *node) startWorkers(ctx context.Context) error {
-	c := &n.env.config
-	var err error
-	if n.store, err = openStore(ctx, n.env, n.servers, n.log); err != nil {
-		return err
-	}
-	n.opened.add("store", func(context.Context) error { return n.store.Close() })
-	if _, err := n.store.Migrate(ctx, clickhouse.MigrateOptions{}); err != nil {
-		return err
-	}
-	secret, err := customerKey(c, n.servers.dir)
-	if err != nil {
-		return err
-	}
-	keyer, err := privacy.NewKeyer(secret)
-	if err != nil {
-		return err
-	}
-	classifier, err := classify.Load()
-	if err != nil {
-		return err
-	}
-	metrics := worker.NewMetrics(n.registry)
-	nc, js, err := stream.Connect(n.servers.natsURL, "earshot-worker", n.log)
-	if err != nil {
-		return err
-	}
-	n.opened.add("worker's NATS connection", func(context.Context) error { nc.Close(); return nil })
-	running, stop := context.WithCancel(context.Background())
-	n.stopWorkers = stop
-	n.opened.add("workers", func(context.Context) error { stop(); n.running.Wait(); return nil })
-	for shard := range c.Shards {
-		log, err := stream.OpenShard(ctx, js, nc, shard)
-		if err != nil {
-			return err
-		}
-		w := worker.New(worker.Config{
-			Shard: shard, Log: log, Store: n.store, Classifier: classifier, Keyer: keyer, Metrics: metrics,
-			Logger:    n.log.With().Str("component", "worker").Logger(),
-			BatchRows: c.BatchRows, Linger: c.Linger, DedupCapacity: c.DedupIDs,
-		})
-		n.running.Go(func() {
-			if err := w.Run(running); err != nil {
-				n.log.Error().Err(err).Int("shard", shard).Msg("shard halted")
-			}
-		})
-	}
-	return nil
 }
 
 func openStore(ctx context.Context, env *environment, s *servers, log zerolog.Logger) (*clickhouse.Store, error) {
@@ -189,13 +132,21 @@ func (n *node) startGateway() error {
 // checks are what /readyz asks: whether the node can take and store events.
 func (n *node) checks() map[string]func(context.Context) error {
 	checks := map[string]func(context.Context) error{
-		"log": func(ctx context.Context) error { _, err := n.js.AccountInfo(ctx); return err },
+		"log": func(ctx context.Context) error {
+			for _, s := range n.shards {
+				if _, err := s.Last(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	}
 	if n.servers.broker != nil {
 		checks["broker"] = func(context.Context) error { return n.servers.broker.Healthy() }
 	}
-	if n.store != nil {
-		checks["store"] = n.store.Ping
+	if n.work != nil {
+		checks["store"] = n.work.reachable
+		checks["workers"] = func(context.Context) error { return n.work.halts() }
 	}
 	return checks
 }
@@ -223,9 +174,9 @@ func (n *node) stop() error {
 	if n.stopGateway != nil {
 		n.stopGateway()
 	}
-	if n.store != nil {
+	if n.work != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), n.env.config.DrainTimeout)
-		if err := n.drain(ctx); err != nil {
+		if err := n.work.drain(ctx); err != nil {
 			n.log.Warn().Err(err).Msg("not everything accepted is stored yet; it goes on at the next start")
 		}
 		cancel()
@@ -234,11 +185,5 @@ func (n *node) stop() error {
 	if err == nil {
 		n.log.Info().Msg("stopped")
 	}
-	return err
-}
-
-// drain waits until the workers have committed everything the log holds now.
-func (n *node) drain(ctx context.Context) error {
-	_, err := waitCaughtUp(ctx, n.shards)
 	return err
 }

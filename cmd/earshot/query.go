@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -63,6 +64,11 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 	case o.name != "" && len(args) == 0:
 		if named, err = earshotsql.Find(o.name); err != nil {
 			return usageError{err}
+		}
+		for name := range o.params {
+			if !slices.ContainsFunc(named.Params, func(p earshotsql.Param) bool { return p.Name == name }) {
+				return usagef("the query %s has no parameter %q; 'earshot query --list' shows what it takes", o.name, name)
+			}
 		}
 	case o.name == "" && len(args) == 1:
 		text = args[0]

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,9 +19,9 @@ import (
 // balance is what was accepted against what became of it.
 type balance struct {
 	Accepted   uint64 `json:"accepted"`   // messages the log took, since it was created
-	Stored     uint64 `json:"stored"`     // rows in the table
-	Duplicates uint64 `json:"duplicates"` // events seen before
-	Dead       uint64 `json:"dead"`       // dead letters
+	Stored     uint64 `json:"stored"`     // rows in the table, counted there
+	Duplicates uint64 `json:"duplicates"` // events seen before, as the ledger counted them
+	Dead       uint64 `json:"dead"`       // dead letters, as the ledger counted them; held against those that are there
 	Pending    uint64 `json:"pending"`    // accepted and not yet dealt with
 	Exact      bool   `json:"exact"`      // nothing pending, and accepted = stored + duplicates + dead in every shard
 }
@@ -33,7 +34,7 @@ type reconcileOptions struct {
 func reconcileCommand() command {
 	return command{
 		name: "reconcile", summary: "prove that what was accepted is what is stored",
-		help: "Counts the messages of the log, the rows of the table, duplicates and dead letters, shard by shard, and\nexits 1 unless accepted = stored + duplicates + dead.\nExample: earshot reconcile --json",
+		help: "Counts the messages of the log, the rows of the table and the dead letters, shard by shard, holds them against\nthe ledger, and exits 1 unless accepted = stored + duplicates + dead.\nExample: earshot reconcile --json",
 		flags: func(fs *flag.FlagSet) any {
 			o := &reconcileOptions{}
 			fs.BoolVar(&o.json, "json", false, "print one JSON object")
@@ -71,7 +72,7 @@ func runReconcile(ctx context.Context, env *environment, o *reconcileOptions) (e
 	if err != nil {
 		return err
 	}
-	b, faults, err := reconcile(ctx, shards, store, o.wait)
+	b, faults, err := reconcile(ctx, js, shards, store, o.wait)
 	if err != nil {
 		return err
 	}
@@ -149,45 +150,73 @@ func waitCaughtUp(ctx context.Context, shards []*stream.Shard) ([]position, erro
 	}
 }
 
-// reconcile compares log, ledger and table. faults says in words what does not agree.
-func reconcile(ctx context.Context, shards []*stream.Shard, store *clickhouse.Store, wait time.Duration) (b balance, faults []string, err error) {
+// reconcile compares log, ledger, table and dead letters. faults says in words what does not agree.
+func reconcile(ctx context.Context, js jetstream.JetStream, shards []*stream.Shard, store *clickhouse.Store, wait time.Duration) (b balance, faults []string, err error) {
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	positions, err := waitCaughtUp(waiting, shards)
 	if positions == nil {
 		return b, nil, err
 	}
-	b.Exact = true
+	fault := func(shard int, format string, args ...any) {
+		faults = append(faults, fmt.Sprintf("shard %d: ", shard)+fmt.Sprintf(format, args...))
+	}
 	for _, p := range positions {
-		hi := p.cp.Hi
-		if p.cp.Epoch != "" && p.cp.Epoch != p.epoch {
-			faults = append(faults, fmt.Sprintf("shard %d: the ledger is of epoch %s, the log of epoch %s", p.shard, p.cp.Epoch, p.epoch))
+		cp := p.cp
+		if cp.Epoch != "" && cp.Epoch != p.epoch {
+			fault(p.shard, "the ledger was written for the log %s, but the log is %s now: it was recreated or restored", cp.Epoch, p.epoch)
+			cp = schemas.Checkpoint{}
 		}
-		generation := max(p.cp.Generation, 1)
-		stored, distinct, err := store.Count(ctx, generation, p.epoch, p.shard, hi)
+		stored, distinct, err := store.Count(ctx, max(cp.Generation, 1), p.epoch, p.shard, math.MaxInt64)
 		if err != nil {
 			return b, nil, err
 		}
-		pending := uint64(0)
-		if p.last > hi {
-			pending = p.last - hi
-			faults = append(faults, fmt.Sprintf("shard %d: %d events are accepted but not dealt with yet; run it again when the workers have caught up", p.shard, pending))
+		letters, whole, err := deadLetters(ctx, js, p.shard)
+		if err != nil {
+			return b, nil, err
 		}
-		b.Accepted += max(p.last, hi)
+		b.Accepted += p.last
 		b.Stored += stored
-		b.Duplicates += p.cp.Duplicates
-		b.Dead += p.cp.Dead
-		b.Pending += pending
+		b.Duplicates += cp.Duplicates
+		b.Dead += cp.Dead
+		switch {
+		case cp.Hi > p.last:
+			fault(p.shard, "the ledger has dealt with %d events, but the log has only ever taken %d", cp.Hi, p.last)
+		case cp.Hi < p.last:
+			b.Pending += p.last - cp.Hi
+			fault(p.shard, "%d events are accepted but not dealt with: if a worker is running, ask again; /readyz?verbose says whether it is", p.last-cp.Hi)
+		}
 		if stored != distinct {
-			faults = append(faults, fmt.Sprintf("shard %d: %d rows have only %d different sequences: rows are doubled", p.shard, stored, distinct))
+			fault(p.shard, "%d rows have only %d different sequences: rows are doubled", stored, distinct)
 		}
-		if stored != p.cp.Stored {
-			faults = append(faults, fmt.Sprintf("shard %d: the ledger says %d rows were stored, the table has %d", p.shard, p.cp.Stored, stored))
+		if stored != cp.Stored {
+			fault(p.shard, "the ledger says %d rows were stored, the table has %d", cp.Stored, stored)
 		}
-		if sum := stored + p.cp.Duplicates + p.cp.Dead; sum != hi {
-			faults = append(faults, fmt.Sprintf("shard %d: %d events were dealt with, but stored + duplicates + dead is %d", p.shard, hi, sum))
+		if sum := stored + cp.Duplicates + cp.Dead; sum != cp.Hi {
+			fault(p.shard, "%d events were dealt with, but stored + duplicates + dead is %d", cp.Hi, sum)
+		}
+		if letters > cp.Dead || whole && letters < cp.Dead {
+			fault(p.shard, "the ledger says %d dead letters, but %d are there", cp.Dead, letters)
 		}
 	}
 	b.Exact = len(faults) == 0
 	return b, faults, nil
+}
+
+// deadLetters counts a shard's dead letters where they were written. whole says that none can have expired yet: the stream
+// is younger than what it keeps.
+func deadLetters(ctx context.Context, js jetstream.JetStream, shard int) (n uint64, whole bool, err error) {
+	st, err := js.Stream(ctx, schemas.OutcomesStream)
+	if err != nil {
+		return 0, false, fmt.Errorf("count the dead letters of shard %d: %w", shard, err)
+	}
+	info, err := st.Info(ctx, jetstream.WithSubjectFilter(fmt.Sprintf("dead.%d.>", shard)))
+	if err != nil {
+		return 0, false, fmt.Errorf("count the dead letters of shard %d: %w", shard, err)
+	}
+	for _, count := range info.State.Subjects {
+		n += count
+	}
+	age := info.Config.MaxAge
+	return n, age == 0 || time.Since(info.Created) < age, nil
 }

@@ -23,6 +23,7 @@ type servers struct {
 	natsURL string
 	dsn     string
 	broker  *broker.Broker // nil: outside
+	engine  bool           // ClickHouse is embedded in this process
 }
 
 // need is which of the two servers a command works with.
@@ -63,10 +64,10 @@ func openServers(ctx context.Context, env *environment, want need, log zerolog.L
 			MaxMemory: c.EngineMemory << 20, Logger: log.With().Str("component", "engine").Logger(),
 		})
 		if err != nil {
-			return nil, fmt.Errorf("start the embedded ClickHouse: %w", err)
+			return nil, fmt.Errorf("start the embedded ClickHouse on EARSHOT_ENGINE_ADDR: %w", err)
 		}
 		opened.add("embedded ClickHouse", e.Close)
-		s.dsn = e.DSN()
+		s.dsn, s.engine = e.DSN(), true
 	}
 	if start.nats {
 		b, err := broker.Start(ctx, broker.Config{

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -129,6 +130,88 @@ func checkInsights(t *testing.T, server string, want int) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// What is taken away behind the program's back is noticed, and the numbers stay true.
+func TestReconcileNoticesWhatIsGone(t *testing.T) {
+	dir := dataFolder(t)
+	up := startUp(t, dir)
+	body := "[" + event("1", "Late.") + "," + event("2", "Rude.") + "," + event("1", "Late.") + "]"
+	if code, answer, err := post(up.Gateway+"/v1/events", batchType, []byte(body)); err != nil || code != http.StatusAccepted {
+		t.Fatalf("%d %s %v", code, answer, err)
+	}
+	nc, err := nats.Connect(up.Nats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Publish("feedback.in.t.web.feedback.received.k", []byte("broken")); err != nil {
+		t.Fatal(err)
+	}
+	nc.Flush()
+	if b := reconciled(t, dir); b != (balance{Accepted: 4, Stored: 2, Duplicates: 1, Dead: 1, Exact: true}) {
+		t.Fatalf("before anything is gone: %+v", b)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	outcomes, err := js.Stream(ctx, schemas.OutcomesStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := outcomes.Purge(ctx, jetstream.WithPurgeSubject("dead.>")); err != nil {
+		t.Fatal(err)
+	}
+	if b := reconciled(t, dir); b.Exact {
+		t.Errorf("with the dead letter gone: %+v, want not exact", b)
+	}
+	if err := outcomes.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := output(t, earshot(t, dir, "reconcile", "--json", "--wait", "100ms"))
+	if code != 1 || !strings.Contains(stdout, `"accepted":4,"stored":2`) || !strings.Contains(stderr, "the table has 2") {
+		t.Errorf("with the ledger gone: code %d, %s%s; want the rows that are there and not exact", code, stdout, stderr)
+	}
+	up.kill()
+	up = startUp(t, dir) // the worker finds rows without a ledger and halts; /readyz says so
+	for range 100 {
+		resp, err := http.Get(up.Gateway + "/readyz?verbose")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(answer), "OUTCOMES stream was lost") {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("/readyz is green although the shard is halted")
+}
+
+// A node that is killed while it starts, or while it brings the schema up to date, starts again at once.
+func TestKillDuringTheStartDelaysNothing(t *testing.T) {
+	dir := dataFolder(t)
+	for round := range 12 {
+		cmd := earshot(t, dir, "up")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(150+round*70) * time.Millisecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	up := startUp(t, dir)
+	if code, answer, err := post(up.Gateway+"/v1/feedback", "text/plain", []byte("still there")); err != nil || code != http.StatusAccepted {
+		t.Fatalf("%d %s %v", code, answer, err)
+	}
+	if b := reconciled(t, dir); b != (balance{Accepted: 1, Stored: 1, Exact: true}) {
+		t.Errorf("%+v", b)
+	}
+	up.stop()
 }
 
 func TestRestartGoesOnAndSecondUpIsRefused(t *testing.T) {

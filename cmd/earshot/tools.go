@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -128,7 +129,7 @@ func classifyInput(line []byte) (classify.Input, error) {
 		Question  string   `json:"question"`
 	}
 	if err := json.Unmarshal(line, &in); err != nil {
-		return classify.Input{}, fmt.Errorf("is not an object such as {\"text\":\"…\",\"language\":\"en\",\"rating\":4}: %w", err)
+		return classify.Input{}, fmt.Errorf(`is not an object such as {"text":"…","language":"en","rating":4}: %w`, jsonFault(err))
 	}
 	if in.Text == nil && in.Rating == nil {
 		return classify.Input{}, errors.New("has neither text nor rating")
@@ -150,6 +151,18 @@ func classifyInput(line []byte) (classify.Input, error) {
 	return out, nil
 }
 
+// jsonFault says what is wrong with a line in the words of JSON, not of Go.
+func jsonFault(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	if wrong.Field == "" {
+		return fmt.Errorf("found %s", wrong.Value)
+	}
+	return fmt.Errorf("%s: found %s, wanted %s", wrong.Field, wrong.Value, strings.TrimPrefix(wrong.Type.String(), "*"))
+}
+
 func evaluateCommand() command {
 	return command{
 		name: "evaluate", args: "FILE", summary: "measure the classifier on labelled texts",
@@ -162,6 +175,9 @@ func evaluateCommand() command {
 		},
 		run: func(_ context.Context, env *environment, opts any, args []string) error {
 			o := opts.(*evaluateOptions)
+			if !slices.Contains([]string{"", "polarity", "element", "intent", "s5"}, o.axis) {
+				return usagef("--axis takes polarity, element, intent or s5, not %q", o.axis)
+			}
 			in, name, err := openInput(env, args)
 			if err != nil {
 				return err
@@ -321,7 +337,7 @@ func versionCommand() command {
 			if *opts.(*bool) {
 				return json.NewEncoder(env.stdout).Encode(v)
 			}
-			fmt.Fprintf(env.stdout, "earshot %s\n  revision   %s\n  go         %s\n  platform   %s\n  clickhouse engine %s\n  classifier %s\n", v.Version, v.Revision, v.Go, v.Platform, v.Engine, v.Model)
+			fmt.Fprintf(env.stdout, "earshot %s\n  revision   %s\n  go         %s\n  platform   %s\n  clickhouse engine package %s\n  classifier %s\n", v.Version, v.Revision, v.Go, v.Platform, v.Engine, v.Model)
 			return nil
 		},
 	}

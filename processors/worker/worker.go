@@ -149,7 +149,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.cfg.Metrics.halted(w.cfg.Shard)
 			return err
 		case errors.Is(err, schemas.ErrLost):
-			w.cfg.Logger.Warn().Err(err).Msg("another worker has this shard: standing by")
+			w.cfg.Logger.Warn().Err(err).Msg("the ledger of this shard was written by somebody else, as another worker would: standing by")
 			w.standBy(ctx)
 			continue
 		case errors.Is(err, errRefused):

@@ -18,6 +18,9 @@ import (
 type MigrateOptions struct {
 	// DryRun, where set, gets the statements that would be run; nothing is changed, not even the bookkeeping.
 	DryRun io.Writer
+	// Sole says that the caller excludes other migrators already, as the lock of a data directory does: no claim is taken,
+	// and one that a killed process has left is not waited for.
+	Sole bool
 	// Owner names this migrator in the lock; default: a random name.
 	Owner string
 	// Wait is how long to wait for another migrator to finish. Default 1 min.
@@ -52,8 +55,8 @@ func (e *DriftError) Permanent() bool { return true }
 // are created once, in order; one that was created from another text is refused with a [DriftError] before anything is
 // changed. Views are created again when their text, or a table, has changed.
 //
-// One migrator works at a time: in one process or on one machine by the lock of the data directory, which is the
-// caller's, and between machines by a claim in the table schema_lock that lapses after ten minutes.
+// One migrator works at a time: on one machine by the lock of the data directory, which is the caller's ([MigrateOptions].Sole),
+// and between machines by a claim in the table schema_lock that lapses after ten minutes.
 func (s *Store) Migrate(ctx context.Context, opts MigrateOptions) ([]Applied, error) {
 	if opts.DryRun != nil {
 		return s.dryRun(ctx, opts.DryRun)
@@ -63,14 +66,20 @@ func (s *Store) Migrate(ctx context.Context, opts MigrateOptions) ([]Applied, er
 			return nil, wrap("create table "+o.Name, err)
 		}
 	}
+	steps, err := s.plan(ctx)
+	if err != nil || len(steps) == 0 {
+		return nil, err // the usual start: nothing to do, nothing to lock
+	}
+	if opts.Sole {
+		return s.apply(ctx, steps)
+	}
 	owner := defaulted(opts.Owner, uuid.NewString())
 	if err := s.lock(ctx, owner, defaulted(opts.Wait, time.Minute)); err != nil {
 		return nil, err
 	}
 	// The lock is given back even if the caller gave up; if that fails, it lapses.
 	defer s.unlock(context.WithoutCancel(ctx), owner)
-	steps, err := s.plan(ctx)
-	if err != nil {
+	if steps, err = s.plan(ctx); err != nil { // again: somebody else may have done it while we waited
 		return nil, err
 	}
 	return s.apply(ctx, steps)
