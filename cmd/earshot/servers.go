@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/earshot/earshot/ingest/broker"
+	"github.com/earshot/earshot/sinks/clickhouse"
 	"github.com/earshot/earshot/sinks/clickhouse/engine"
 )
 
@@ -122,6 +123,20 @@ func locate(ctx context.Context, env *environment, want need, log zerolog.Logger
 	return openServers(ctx, env, want, log, opened)
 }
 
+// locateStore opens the store for a command that needs nothing else.
+func locateStore(ctx context.Context, env *environment, log zerolog.Logger, opened *closers) (*clickhouse.Store, error) {
+	s, err := locate(ctx, env, need{clickhouse: true}, log, opened)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(ctx, env, s, log)
+	if err != nil {
+		return nil, err
+	}
+	opened.add("store", func(context.Context) error { return store.Close() })
+	return store, nil
+}
+
 // customerKey reads the secret of customer keys; in a data folder of our own it is made when it is missing.
 func customerKey(c *Config, dir string) ([]byte, error) {
 	path := c.CustomerKeyFile
@@ -151,6 +166,9 @@ func customerKey(c *Config, dir string) ([]byte, error) {
 	}
 	return secret, nil
 }
+
+// warnLevel is the log level of commands whose output is for a person: what goes well is not worth a line.
+const warnLevel = zerolog.WarnLevel
 
 // newLogger is the process's log: JSON lines, or for a person at a terminal the console form.
 func newLogger(c *Config, w io.Writer) zerolog.Logger {

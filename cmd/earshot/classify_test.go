@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Outside programs read these names; they must not change.
+func TestClassifyWritesTheNamesThatOthersRead(t *testing.T) {
+	var out, faults bytes.Buffer
+	in := `{"text":"Parcel arrived crushed and nobody answered for three days. The girl at the counter was lovely though. I will buy elsewhere.","language":"en"}
+{"rating":5}
+{"text":""}
+`
+	if err := classifyLines(strings.NewReader(in), "in", &out, &faults); err != nil {
+		t.Fatalf("%v %s", err, faults.String())
+	}
+	rows := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(rows) != 3 {
+		t.Fatalf("%d lines, want one for each of three", len(rows))
+	}
+	for _, row := range rows {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(row), &m); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"polarity", "sentiment", "score", "confidence", "probabilities", "intent", "mentions", "element", "churn_risk", "response_needed", "language", "quality", "model"} {
+			if _, ok := m[name]; !ok {
+				t.Errorf("%s is missing in %s", name, row)
+			}
+		}
+	}
+	var first struct {
+		Polarity, Intent string
+		Mentions         []map[string]any
+	}
+	json.Unmarshal([]byte(rows[0]), &first)
+	var seen []string
+	for _, m := range first.Mentions {
+		seen = append(seen, m["element"].(string)+"/"+m["facet"].(string)+"/"+m["s5"].(string))
+		for _, name := range []string{"element", "facet", "s5", "polarity", "confidence", "start", "end"} {
+			if _, ok := m[name]; !ok {
+				t.Errorf("a mention has no %s", name)
+			}
+		}
+	}
+	for _, want := range []string{"product/packaging/", "service/aftersale/speed", "service/sale/smile"} {
+		if !slices.Contains(seen, want) {
+			t.Errorf("%s is not among the mentions %v", want, seen)
+		}
+	}
+	if first.Intent != "churn_notice" {
+		t.Errorf("intent %s, want churn_notice", first.Intent)
+	}
+	if !strings.Contains(rows[1], `"polarity":"positive"`) || !strings.Contains(rows[2], `"quality":"empty"`) {
+		t.Errorf("five stars and an empty text are %s", rows[1:])
+	}
+}
+
+func TestClassifyReportsBadLinesAndGoesOn(t *testing.T) {
+	for _, c := range []struct{ claim, line, want string }{
+		{"an array", `[1]`, "found array"},
+		{"a wrong type", `{"text":7}`, "text: found number, wanted string"},
+		{"nothing to classify", `{"language":"en"}`, "has neither text nor rating"},
+		{"a rating off its scale", `{"rating":6}`, "off its scale"},
+		{"broken JSON", `{"text":`, "is not an object such as"},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			var out, faults bytes.Buffer
+			err := classifyLines(strings.NewReader(c.line+"\n{\"text\":\"ok\"}\n"), "in", &out, &faults)
+			if !errors.Is(err, errReported) || !strings.Contains(faults.String(), "in, line 1: ") || !strings.Contains(faults.String(), c.want) {
+				t.Errorf("%v, %q; want %q for line 1", err, faults.String(), c.want)
+			}
+			if strings.Count(out.String(), "\n") != 1 {
+				t.Errorf("%q: the good line after it is missing", out.String())
+			}
+		})
+	}
+}
+
+func TestCommandsCalledWronglySaySoAndEndWithTwo(t *testing.T) {
+	for _, args := range []string{
+		"", "nonsense", "up now", "demo --onse", "query", "query --name nope", "query --name worst_themes --param foo=1",
+		"query --param x SELECT", "evaluate", "evaluate --axis bogus x", "publish --batch 0 x", "publish", "process", "ingest", "config x",
+	} {
+		t.Run(args, func(t *testing.T) {
+			stdout, stderr, code := output(t, earshot(t, dataFolder(t), strings.Fields(args)...))
+			if code != exitUsage || stderr == "" && stdout == "" {
+				t.Errorf("code %d, %q %q; want 2 and a reason", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestEveryCommandExplainsItself(t *testing.T) {
+	for _, c := range commands() {
+		_, stderr, code := output(t, earshot(t, dataFolder(t), c.name, "-h"))
+		if code != exitOK || !strings.Contains(stderr, "usage: earshot "+c.name) {
+			t.Errorf("%s -h: code %d, %q", c.name, code, stderr)
+		}
+		for line := range strings.Lines(stderr) {
+			if len([]rune(line)) > 140 {
+				t.Errorf("%s -h has a line of %d characters: %s", c.name, len([]rune(line)), line)
+			}
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/earshot/earshot/schemas"
+)
+
+// openInput opens the file that a command was given, or standard input for "-".
+func openInput(env *environment, args []string) (io.ReadCloser, string, error) {
+	if len(args) != 1 {
+		return nil, "", usagef("takes one file, or - for standard input")
+	}
+	if args[0] == "-" {
+		return io.NopCloser(env.stdin), "standard input", nil
+	}
+	f, err := os.Open(args[0])
+	if err != nil {
+		return nil, "", err
+	}
+	return f, args[0], nil
+}
+
+// maxLine is the longest line a command reads: the largest event, with room for the envelope.
+const maxLine = 2 * schemas.MaxEventBytes
+
+// lines calls f for every line that is not blank, with its number from 1.
+func lines(r io.Reader, name string, f func(number int, line []byte) error) error {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 64<<10), maxLine)
+	n := 0
+	for s.Scan() {
+		n++
+		if line := bytes.TrimSpace(s.Bytes()); len(line) > 0 {
+			if err := f(n, line); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("%s, line %d: %w; a line may have %d bytes", name, n+1, err, maxLine)
+	}
+	return nil
+}
