@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -193,6 +194,37 @@ func TestEverythingTheContractAcceptsIsStored(t *testing.T) {
 	}
 	if b := reconciled(t, dir); !b.Exact || b.Stored != uint64(stored) {
 		t.Errorf("%d were accepted; reconcile says %+v, want all of them stored", stored, b)
+	}
+	up.stop()
+}
+
+// The CloudEvents SDK is a publisher that nobody here wrote; what it sends arrives in ClickHouse, in both of its modes.
+func TestWhatTheCloudEventsSDKSendsIsStored(t *testing.T) {
+	dir := dataFolder(t)
+	up := startUp(t, dir)
+	client, err := cloudevents.NewClientHTTP(cloudevents.WithTarget(up.Gateway + "/v1/events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, encode := range map[string]func(context.Context) context.Context{"binary": cloudevents.WithEncodingBinary, "structured": cloudevents.WithEncodingStructured} {
+		e := cloudevents.NewEvent()
+		e.SetID(id)
+		e.SetSource("/sdk/test")
+		e.SetType(schemas.FeedbackReceived.Type())
+		e.SetTime(time.Now())
+		e.SetExtension("tenantid", "acme")
+		if err := e.SetData(cloudevents.ApplicationJSON, map[string]any{"channel": "app", "value_text": "It crashes every time.", "customer_id": "c9"}); err != nil {
+			t.Fatal(err)
+		}
+		if result := client.Send(encode(t.Context()), e); !cloudevents.IsACK(result) {
+			t.Fatalf("%s: %v", id, result)
+		}
+	}
+	if b := reconciled(t, dir); b != (balance{Accepted: 2, Stored: 2, Exact: true}) {
+		t.Errorf("reconcile says %+v", b)
+	}
+	if got := ask(t, dir, "SELECT source_event_id, polarity FROM feedback ORDER BY source_event_id"); got != "binary\tnegative\nstructured\tnegative" {
+		t.Errorf("stored are %q", got)
 	}
 	up.stop()
 }
