@@ -121,7 +121,7 @@ const lockTTL = 10 * time.Minute
 // together at least one sees the other; whoever sees another withdraws, waits and tries again.
 func (s *Store) lock(ctx context.Context, owner string, wait time.Duration) error {
 	const op = "lock the migrations"
-	deadline := time.Now().Add(wait)
+	deadline, told := time.Now().Add(wait), false
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		if err := s.claim(ctx, owner, lockTTL); err != nil {
 			return wrap(op, err)
@@ -135,6 +135,10 @@ func (s *Store) lock(ctx context.Context, owner string, wait time.Duration) erro
 			return nil
 		}
 		s.unlock(context.WithoutCancel(ctx), owner)
+		if !told {
+			told = true
+			s.cfg.Logger.Info().Str("migrator", rival).Dur("wait", wait).Msg("waiting for another migrator of this database")
+		}
 		if time.Now().After(deadline) {
 			return wrap(op, fmt.Errorf("%s is migrating this database: wait for it; if it is dead, its claim lapses within %s", rival, lockTTL))
 		}
