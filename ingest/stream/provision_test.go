@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -13,18 +14,26 @@ import (
 	"github.com/earshot/earshot/schemas"
 )
 
-// configs returns the configuration of every stream.
+// configs returns the configuration of every stream. It asks again when there is no answer: a request that is sent while
+// the broker restarts is lost.
 func (w *world) configs() map[string]jetstream.StreamConfig {
 	w.t.Helper()
-	out := map[string]jetstream.StreamConfig{}
-	l := w.js.ListStreams(w.ctx)
-	for info := range l.Info() {
-		out[info.Config.Name] = info.Config
+	for {
+		out := map[string]jetstream.StreamConfig{}
+		try, cancel := context.WithTimeout(w.ctx, 2*time.Second)
+		l := w.js.ListStreams(try)
+		for info := range l.Info() {
+			out[info.Config.Name] = info.Config
+		}
+		cancel()
+		err := l.Err()
+		if err == nil {
+			return out
+		}
+		if w.ctx.Err() != nil {
+			w.t.Fatal(err)
+		}
 	}
-	if err := l.Err(); err != nil {
-		w.t.Fatal(err)
-	}
-	return out
 }
 
 func TestProvisionMakesEveryStreamOnce(t *testing.T) {

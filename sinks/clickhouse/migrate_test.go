@@ -155,13 +155,26 @@ func TestLockOfAnotherMigratorHolds(t *testing.T) {
 	if err := clickhouse.Claim(t.Context(), s, "the other", true); err != nil {
 		t.Fatal(err)
 	}
+	if done := migrate(t, s); len(done) > 0 {
+		t.Errorf("applied %v; with nothing to do nobody is waited for", done)
+	}
+	drop := func() {
+		if err := clickhouse.ExecAs(t.Context(), s, "drop", "DROP VIEW nps"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drop()
 	if _, err := s.Migrate(t.Context(), clickhouse.MigrateOptions{Wait: time.Nanosecond}); err == nil || !strings.Contains(err.Error(), "the other") {
 		t.Errorf("got %v, want an error that names the other", err)
 	}
+	if done, err := s.Migrate(t.Context(), clickhouse.MigrateOptions{Sole: true}); err != nil || len(done) != 1 {
+		t.Errorf("alone on the directory: %v, %v; want the one view, whatever a dead process has claimed", done, err)
+	}
+	drop()
 	if err := clickhouse.Claim(t.Context(), s, "the other", false); err != nil {
 		t.Fatal(err)
 	}
-	if done := migrate(t, s); len(done) > 0 {
-		t.Errorf("applied %v, want nothing", done)
+	if done := migrate(t, s); len(done) != 1 {
+		t.Errorf("applied %v, want the one view", done)
 	}
 }
