@@ -47,7 +47,7 @@ func startProcessing(ctx context.Context, n *node) (*processing, error) {
 	p := &processing{n: n, halted: map[int]error{}, base: worker.Config{
 		Classifier: classifier, Keyer: keyer, Metrics: worker.NewMetrics(n.registry),
 		Logger:    n.log.With().Str("component", "worker").Logger(),
-		BatchRows: c.BatchRows, Linger: c.Linger, DedupCapacity: c.DedupIDs,
+		BatchRows: c.BatchRows, Linger: c.Linger, InsightMaxAge: c.InsightMaxAge, DedupCapacity: c.DedupIDs,
 	}}
 	running, stop := context.WithCancel(context.Background())
 	n.opened.add("workers", func(context.Context) error { stop(); return p.close() })

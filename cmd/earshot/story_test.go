@@ -67,7 +67,7 @@ func TestKillNineLosesNothingAndDoublesNothing(t *testing.T) {
 	const rounds, size = 10, 50
 	next := 0
 	for round := range rounds {
-		up := startUp(t, dir)
+		up := startUp(t, dir, "EARSHOT_INSIGHT_MAX_AGE=87600h")
 		killed := make(chan struct{})
 		go func() {
 			time.Sleep(time.Duration(20+round*37) * time.Millisecond)
@@ -85,7 +85,7 @@ func TestKillNineLosesNothingAndDoublesNothing(t *testing.T) {
 	if next == 0 {
 		t.Error("no batch got through before a crash: the kills miss what they are for")
 	}
-	up := startUp(t, dir)
+	up := startUp(t, dir, "EARSHOT_INSIGHT_MAX_AGE=87600h")
 	for end := next + 10*size; next < end; next += size {
 		if code, body, err := post(up.Gateway+"/v1/events", batchType, batch(next, next+size)); err != nil || code != http.StatusAccepted {
 			t.Fatalf("batch at %d after the last start: %d %s %v", next, code, body, err)

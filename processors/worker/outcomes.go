@@ -41,9 +41,11 @@ type Insight struct {
 	Generation     uint32          `json:"generation"`
 }
 
-// actionable says whether a row becomes an insight: somebody waits for an answer, or a customer is about to leave.
-func actionable(r *schemas.Row) bool {
-	return r.Labels.ResponseNeeded || r.Labels.Intent == schemas.ChurnNotice
+// actionable says whether a row becomes an insight: somebody waits for an answer, or a customer is about to leave, and it
+// is not history. What is imported or arrives late is stored and counted like everything else, but nobody is called to it.
+func (w *Worker) actionable(r *schemas.Row) bool {
+	return (r.Labels.ResponseNeeded || r.Labels.Intent == schemas.ChurnNotice) &&
+		r.ReceivedAt.Sub(r.Event.Time) <= w.cfg.InsightMaxAge
 }
 
 // outcomes lists what a batch publishes, in an order that depends on the batch alone, so that a commit interrupted
@@ -51,7 +53,7 @@ func actionable(r *schemas.Row) bool {
 func (w *Worker) outcomes(b *batch) []schemas.Outcome {
 	var out []schemas.Outcome
 	for i := range b.rows {
-		if actionable(&b.rows[i]) {
+		if w.actionable(&b.rows[i]) {
 			out = append(out, w.insight(&b.rows[i]))
 		}
 	}

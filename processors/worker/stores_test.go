@@ -110,8 +110,9 @@ func (s *stores) start(change func(*worker.Config)) (stop func() error) {
 	s.must(err)
 	cfg := worker.Config{
 		Log: log, Store: s.store, Classifier: s.classifier, Keyer: s.keyer, Logger: zerolog.Nop(),
-		Metrics: worker.NewMetrics(prometheus.NewRegistry()),
-		Linger:  5 * time.Millisecond, Idle: 50 * time.Millisecond, Takeover: time.Second,
+		Metrics:       worker.NewMetrics(prometheus.NewRegistry()),
+		InsightMaxAge: 60 * 365 * 24 * time.Hour,
+		Linger:        5 * time.Millisecond, Idle: 50 * time.Millisecond, Takeover: time.Second,
 	}
 	if change != nil {
 		change(&cfg)
@@ -194,6 +195,20 @@ func TestEventsOfSeveralMonthsBecomeRowsInsightsAndCounts(t *testing.T) {
 	s.must(s.store.Value(s.ctx, "SELECT customer_key FROM feedback WHERE source_event_id = 'b'", &key))
 	if want := s.keyer.Key("t", "cb"); key != want {
 		t.Errorf("customer key %q, want the keyed hash %q", key, want)
+	}
+}
+
+func TestHistoryRaisesNoInsights(t *testing.T) {
+	s := openStores(t)
+	s.publish("", names("a", 50)...)
+	s.start(func(c *worker.Config) { c.InsightMaxAge = 0 }) // the default of three days; the events are weeks old
+	s.want(50, 0, 0)
+	st, err := s.js.Stream(s.ctx, schemas.OutcomesStream)
+	s.must(err)
+	info, err := st.Info(s.ctx, jetstream.WithSubjectFilter(schemas.InsightSubjects))
+	s.must(err)
+	if len(info.State.Subjects) > 0 {
+		t.Errorf("insights of weeks ago: %v", info.State.Subjects)
 	}
 }
 

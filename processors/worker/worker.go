@@ -78,6 +78,7 @@ type Config struct {
 	Linger        time.Duration // how long a batch waits to fill; default 200 ms
 	Idle          time.Duration // how long a read waits for a first event; default 1 s
 	Takeover      time.Duration // how long a rival's ledger must stand still before its work is taken over; default 15 s
+	InsightMaxAge time.Duration // how old an event may be, when the log receives it, to raise an insight; default 72 h
 	DedupCapacity int           // identities kept in memory; default 2,000,000, about 90 MB
 }
 
@@ -88,6 +89,7 @@ const (
 	DefaultLinger        = 200 * time.Millisecond
 	DefaultIdle          = time.Second
 	DefaultTakeover      = 15 * time.Second
+	DefaultInsightMaxAge = 72 * time.Hour
 	DefaultDedupCapacity = 2_000_000
 )
 
@@ -108,6 +110,7 @@ func New(cfg Config) *Worker {
 	cfg.Linger = defaulted(cfg.Linger, DefaultLinger)
 	cfg.Idle = defaulted(cfg.Idle, DefaultIdle)
 	cfg.Takeover = defaulted(cfg.Takeover, DefaultTakeover)
+	cfg.InsightMaxAge = defaulted(cfg.InsightMaxAge, DefaultInsightMaxAge)
 	cfg.DedupCapacity = defaulted(cfg.DedupCapacity, DefaultDedupCapacity)
 	cfg.Generation = defaulted(cfg.Generation, 1)
 	cfg.Logger = cfg.Logger.With().Int("shard", cfg.Shard).Logger()
