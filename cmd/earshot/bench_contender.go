@@ -176,7 +176,7 @@ func (c *contender) worker(ctx context.Context, store worker.Store) (func(contex
 	conf := &c.env.config
 	w := worker.New(worker.Config{
 		Log: log, Store: store, Classifier: c.classifier, Keyer: c.keyer, Logger: c.log,
-		BatchRows: conf.BatchRows, Linger: conf.Linger, DedupCapacity: conf.DedupIDs,
+		BatchRows: conf.BatchRows, Linger: conf.Linger, InsightMaxAge: conf.InsightMaxAge, DedupCapacity: conf.DedupIDs,
 	})
 	return w.Run, nil
 }
