@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 
@@ -27,16 +28,37 @@ func migrateCommand() command {
 			var opened closers
 			defer func() { err = opened.closeAfter(err) }()
 			log := newLogger(&env.config, env.stderr).Level(warnLevel)
-			s, err := locateStore(ctx, env, log, &opened)
+			if env.config.ClickhouseDSN.Reveal() == "" { // a first migration may come before the first start
+				if err := prepareDataDir(&env.config); err != nil {
+					return err
+				}
+			}
+			store, s, err := locateStore(ctx, env, log, &opened)
 			if err != nil {
 				return err
 			}
-			return runMigrate(ctx, env, s, opts.(*migrateOptions))
+			return runMigrate(ctx, env, store, s.engine, opts.(*migrateOptions))
 		},
 	}
 }
 
-func runMigrate(ctx context.Context, env *environment, store *clickhouse.Store, o *migrateOptions) error {
+// prepareDataDir makes the data folder what locate expects one to be.
+func prepareDataDir(c *Config) error {
+	dir, err := c.makeDataDir()
+	if err != nil {
+		return err
+	}
+	lock, err := lockDataDir(dir)
+	if errors.Is(err, errLocked) {
+		return nil // a node runs on it
+	}
+	if err != nil {
+		return err
+	}
+	return lock.Close()
+}
+
+func runMigrate(ctx context.Context, env *environment, store *clickhouse.Store, sole bool, o *migrateOptions) error {
 	if o.status {
 		list, err := store.Status(ctx)
 		if err != nil {
@@ -47,7 +69,7 @@ func runMigrate(ctx context.Context, env *environment, store *clickhouse.Store, 
 		}
 		return nil
 	}
-	mo := clickhouse.MigrateOptions{}
+	mo := clickhouse.MigrateOptions{Sole: sole}
 	if o.dryRun {
 		mo.DryRun = env.stdout
 	}

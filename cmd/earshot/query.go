@@ -87,7 +87,7 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 	}
 	var opened closers
 	defer func() { err = opened.closeAfter(err) }()
-	store, err := locateStore(ctx, env, newLogger(&env.config, env.stderr).Level(warnLevel), &opened)
+	store, _, err := locateStore(ctx, env, newLogger(&env.config, env.stderr).Level(warnLevel), &opened)
 	if err != nil {
 		return err
 	}

@@ -124,17 +124,17 @@ func locate(ctx context.Context, env *environment, want need, log zerolog.Logger
 }
 
 // locateStore opens the store for a command that needs nothing else.
-func locateStore(ctx context.Context, env *environment, log zerolog.Logger, opened *closers) (*clickhouse.Store, error) {
+func locateStore(ctx context.Context, env *environment, log zerolog.Logger, opened *closers) (*clickhouse.Store, *servers, error) {
 	s, err := locate(ctx, env, need{clickhouse: true}, log, opened)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	store, err := openStore(ctx, env, s, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	opened.add("store", func(context.Context) error { return store.Close() })
-	return store, nil
+	return store, s, nil
 }
 
 // customerKey reads the secret of customer keys; in a data folder of our own it is made when it is missing.

@@ -269,3 +269,24 @@ func TestPublishReportsBadLinesByNumber(t *testing.T) {
 	}
 	up.stop()
 }
+
+func TestMigrateComesBeforeTheFirstStart(t *testing.T) {
+	dir := dataFolder(t)
+	stdout, stderr, code := output(t, earshot(t, dir, "migrate", "--dry-run"))
+	if code != 0 || !strings.Contains(stdout, "CREATE TABLE") || !strings.Contains(stdout, "PROJECTION hourly") {
+		t.Errorf("--dry-run on nothing: code %d, %.300s %s", code, stdout, stderr)
+	}
+	for _, want := range []string{"applied", "up to date (0 applied)"} {
+		if stdout, stderr, code := output(t, earshot(t, dir, "migrate")); code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("migrate: code %d, %s%s; want %q", code, stdout, stderr, want)
+		}
+	}
+	if stdout, _, code := output(t, earshot(t, dir, "migrate", "--status")); code != 0 || strings.Contains(stdout, "missing") || !strings.Contains(stdout, "feedback") {
+		t.Errorf("--status: code %d, %s", code, stdout)
+	}
+	up := startUp(t, dir)
+	if stdout, stderr, code := output(t, earshot(t, dir, "migrate", "--status")); code != 0 {
+		t.Errorf("--status beside a running node: code %d, %s%s", code, stdout, stderr)
+	}
+	up.stop()
+}
