@@ -35,8 +35,9 @@ type dead struct {
 // preparer turns records of the log into batches. It owns the set of known identities, so batches must be prepared in
 // the order of the log, each once.
 type preparer struct {
-	w    *Worker
-	seen *dedup.Set
+	w          *Worker
+	generation uint32 // of the rows; a copy, because the worker's checkpoint moves while the next batch is prepared
+	seen       *dedup.Set
 }
 
 // newPreparer rebuilds the set of known identities from the store: those of rows before the range that is prepared first,
@@ -51,7 +52,7 @@ func (w *Worker) newPreparer(ctx context.Context) (*preparer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rebuild the set of known events: %w", err)
 	}
-	p := &preparer{w: w, seen: dedup.NewSet(limit, len(ids) < limit)}
+	p := &preparer{w: w, generation: w.cp.Generation, seen: dedup.NewSet(limit, len(ids) < limit)}
 	for i := len(ids) - 1; i >= 0; i-- { // oldest first, so that the newest stay longest
 		p.seen.Add(ids[i])
 	}
@@ -123,7 +124,7 @@ func (p *preparer) prepare(ctx context.Context, after uint64, records []schemas.
 	parallel(len(fresh), func(n int) {
 		i := fresh[n]
 		faults[i] = guard(&records[i], func() *dead {
-			p.w.row(&rows[n], events[i], ids[i], &records[i])
+			p.row(&rows[n], events[i], ids[i], &records[i])
 			return nil
 		})
 	})
@@ -154,7 +155,7 @@ func (p *preparer) fresh(ctx context.Context, b *batch, records []schemas.Record
 			}
 		}
 		var err error
-		if stored, err = p.w.cfg.Store.Known(ctx, p.w.cp.Generation, p.w.cfg.Log.Epoch(), p.w.cfg.Shard, b.lo, unknown); err != nil {
+		if stored, err = p.w.cfg.Store.Known(ctx, p.generation, p.w.cfg.Log.Epoch(), p.w.cfg.Shard, b.lo, unknown); err != nil {
 			return nil, fmt.Errorf("look up known events: %w", err)
 		}
 	}
@@ -173,18 +174,18 @@ func (p *preparer) fresh(ctx context.Context, b *batch, records []schemas.Record
 }
 
 // row makes the row of one event in place.
-func (w *Worker) row(r *schemas.Row, e *schemas.Event, id schemas.EventID, rec *schemas.Record) {
-	d := &e.Data
+func (p *preparer) row(r *schemas.Row, e *schemas.Event, id schemas.EventID, rec *schemas.Record) {
+	d, cfg := &e.Data, &p.w.cfg
 	*r = schemas.Row{
 		Event: e, ID: id,
-		CustomerKey: w.cfg.Keyer.Key(e.Tenant, e.Customer()),
-		Epoch:       w.cfg.Log.Epoch(),
-		Shard:       uint16(w.cfg.Shard),
+		CustomerKey: cfg.Keyer.Key(e.Tenant, e.Customer()),
+		Epoch:       cfg.Log.Epoch(),
+		Shard:       uint16(cfg.Shard),
 		Seq:         rec.Seq,
-		Generation:  w.cp.Generation,
+		Generation:  p.generation,
 		ReceivedAt:  rec.Time.UTC().Truncate(time.Millisecond),
 	}
-	r.Labels = w.cfg.Classifier.Classify(classify.Input{
+	r.Labels = cfg.Classifier.Classify(classify.Input{
 		Text: d.Text, Language: d.Language, Kind: e.Kind, Channel: d.Channel, FieldType: d.FieldType,
 		QuestionText: d.QuestionText, StageHint: d.StageHint, ActorKind: d.ActorKind,
 		ElementHint: d.ElementHint, S5Hint: d.S5Hint, Rating: measure.Rating(e),
