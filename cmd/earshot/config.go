@@ -34,7 +34,7 @@ type Config struct {
 	BatchRows       int           `split_words:"true" default:"50000" doc:"most rows of one insert"`
 	Linger          time.Duration `split_words:"true" default:"200ms" doc:"how long an insert waits to fill"`
 	InsightMaxAge   time.Duration `split_words:"true" default:"72h" doc:"how old an event may be when it arrives to be announced on INSIGHTS; older ones are stored and counted only"`
-	DedupIDs        int           `split_words:"true" default:"2000000" doc:"event identities a worker keeps in memory, about 45 bytes each; older ones are looked up in ClickHouse"`
+	DedupIDs        int           `split_words:"true" default:"2000000" doc:"event identities a worker keeps in memory, 40 to 80 bytes each; older ones are looked up in ClickHouse"`
 	EngineMemory    int64         `split_words:"true" default:"4096" doc:"MiB of memory the embedded ClickHouse may use"`
 	DrainTimeout    time.Duration `split_words:"true" default:"20s" doc:"how long a stop waits for accepted events to be stored; what is left goes on at the next start"`
 	LogLevel        string        `split_words:"true" default:"info" doc:"debug, info, warn or error"`

@@ -20,7 +20,7 @@ type Set struct {
 // store, which are at most two of 50,000.
 const MinCapacity = 200_000
 
-// NewSet returns an empty set that keeps at least capacity/2 and at most capacity identities, about 45 bytes each;
+// NewSet returns an empty set that keeps at least capacity/2 and at most capacity identities, 40 to 80 bytes each;
 // capacities below [MinCapacity] are raised to it. complete says whether the store holds no identity that the caller is
 // not going to [Set.Add].
 func NewSet(capacity int, complete bool) *Set {

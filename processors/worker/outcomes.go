@@ -49,16 +49,17 @@ func (w *Worker) actionable(r *schemas.Row) bool {
 }
 
 // outcomes lists what a batch publishes, in an order that depends on the batch alone, so that a commit interrupted
-// between two pieces can go on where it was.
+// between two pieces can go on where it was. The dead letters come first: they are the same whatever classifier and
+// settings the next session has, which may raise other insights.
 func (w *Worker) outcomes(b *batch) []schemas.Outcome {
 	var out []schemas.Outcome
+	for i := range b.dead {
+		out = append(out, w.deadLetter(&b.dead[i]))
+	}
 	for i := range b.rows {
 		if w.actionable(&b.rows[i]) {
 			out = append(out, w.insight(&b.rows[i]))
 		}
-	}
-	for i := range b.dead {
-		out = append(out, w.deadLetter(&b.dead[i]))
 	}
 	return out
 }

@@ -116,18 +116,11 @@ func parts(rows []schemas.Row) [][]schemas.Row {
 	if len(rows) == 0 {
 		return nil
 	}
-	by := map[int][]schemas.Row{}
 	first := month(&rows[0])
-	single := true
-	for i := range rows {
-		if month(&rows[i]) != first {
-			single = false
-			break
-		}
-	}
-	if single {
+	if !slices.ContainsFunc(rows, func(r schemas.Row) bool { return month(&r) != first }) {
 		return [][]schemas.Row{rows}
 	}
+	by := map[int][]schemas.Row{}
 	for i := range rows {
 		m := month(&rows[i])
 		by[m] = append(by[m], rows[i])

@@ -118,8 +118,12 @@ func (w *Worker) resumeCommit(ctx context.Context, prep *preparer, p *schemas.Pl
 	if err != nil {
 		return err
 	}
-	done := w.cp.Outcomes
+	outcomes, done := w.outcomes(b), w.cp.Outcomes
+	if done > len(outcomes) { // another classifier or setting raises fewer insights; what is out is out
+		w.cfg.Logger.Warn().Int("out", done).Int("now", len(outcomes)).Msg("fewer insights than the former session had begun to publish: no more are published for this range")
+		done = len(outcomes)
+	}
 	next := w.cp
 	next.Outcomes = 0
-	return w.publish(ctx, next, w.outcomes(b), done)
+	return w.publish(ctx, next, outcomes, done)
 }

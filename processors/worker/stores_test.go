@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -210,6 +211,54 @@ func TestHistoryRaisesNoInsights(t *testing.T) {
 	if len(info.State.Subjects) > 0 {
 		t.Errorf("insights of weeks ago: %v", info.State.Subjects)
 	}
+}
+
+// A commit is cut off after its first piece and taken up by a session whose settings raise no insights at all: it must end
+// all the same, with everything counted once.
+func TestACommitCutOffEndsUnderOtherSettings(t *testing.T) {
+	s := openStores(t)
+	s.publish("", names("a", 1500)...)
+	stop := s.start(func(c *worker.Config) { c.Log = &cutOff{c.Log, s.js} })
+	log, err := stream.OpenShard(s.ctx, s.js, s.nc, 0)
+	s.must(err)
+	defer log.Close()
+	for {
+		l, err := log.Load(s.ctx)
+		s.must(err)
+		if l.Checkpoint != nil && l.Checkpoint.Outcomes > 0 {
+			break
+		}
+		if s.ctx.Err() != nil {
+			t.Fatal("no commit was cut off")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.must(stop())
+	s.start(func(c *worker.Config) { c.InsightMaxAge = time.Minute })
+	s.want(1500, 0, 0)
+}
+
+// cutOff is a log whose worker dies in the middle of its first large commit: the ledger says that 999 outcomes are out,
+// the rest never comes.
+type cutOff struct {
+	worker.Log
+	js jetstream.JetStream
+}
+
+func (c *cutOff) Commit(ctx context.Context, cp schemas.Checkpoint, expect uint64, outcomes []schemas.Outcome, done int) (uint64, error) {
+	if len(outcomes) <= 999 {
+		return c.Log.Commit(ctx, cp, expect, outcomes, done)
+	}
+	cp.Outcomes = 999
+	data, err := json.Marshal(cp)
+	if err == nil {
+		_, err = c.js.Publish(ctx, schemas.CheckpointSubject(cp.Shard), data)
+	}
+	if err != nil {
+		return 0, err
+	}
+	<-ctx.Done()
+	return 0, ctx.Err()
 }
 
 // The table is given a rule that refuses some rows: they become dead letters with ClickHouse's reason, their neighbours

@@ -79,7 +79,7 @@ type Config struct {
 	Idle          time.Duration // how long a read waits for a first event; default 1 s
 	Takeover      time.Duration // how long a rival's ledger must stand still before its work is taken over; default 15 s
 	InsightMaxAge time.Duration // how old an event may be, when the log receives it, to raise an insight; default 72 h
-	DedupCapacity int           // identities kept in memory; default 2,000,000, about 90 MB
+	DedupCapacity int           // identities kept in memory; default 2,000,000, at most 150 MB
 }
 
 // Defaults of [Config]. The batch sizes are where inserts cost least per row (see the decision record on the store).
