@@ -218,7 +218,7 @@ func TestHistoryRaisesNoInsights(t *testing.T) {
 func TestACommitCutOffEndsUnderOtherSettings(t *testing.T) {
 	s := openStores(t)
 	s.publish("", names("a", 1500)...)
-	stop := s.start(func(c *worker.Config) { c.Log = &cutOff{c.Log, s.js} })
+	stop := s.start(func(c *worker.Config) { c.Log, c.Linger = &cutOff{c.Log, s.js}, 5*time.Second }) // one batch of all
 	log, err := stream.OpenShard(s.ctx, s.js, s.nc, 0)
 	s.must(err)
 	defer log.Close()
