@@ -93,6 +93,7 @@ func TestSubjectsOfAShard(t *testing.T) {
 		CheckpointSubject(3):                   "checkpoint.3",
 		InsightSubject("a.b", "web", Praise):   "insight.a%2Eb.web.praise",
 		DeadSubject(3, ReasonParse):            "dead.3.parse_error",
+		DeadSubject(AlertShard, ReasonParse):   "dead.alerts.parse_error",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -146,6 +147,9 @@ func TestTheDigestChangesWithWhatTheRowSays(t *testing.T) {
 	if again := row(); again.Seal(buf) == nil || again.Digest != base.Digest {
 		t.Fatal("two equal rows have two digests")
 	}
+	if base.Digest != 6240443797092134598 {
+		t.Errorf("the digest of a row of version 1 is %d: rows that are stored have another", base.Digest)
+	}
 	seen := map[uint64]string{base.Digest: "unchanged"}
 	for name, change := range map[string]func(*Row){
 		"id": func(r *Row) { r.ID[0]++ }, "seq": func(r *Row) { r.Seq++ }, "shard": func(r *Row) { r.Shard++ },
@@ -157,7 +161,9 @@ func TestTheDigestChangesWithWhatTheRowSays(t *testing.T) {
 		"mention": func(r *Row) { r.Labels.Mentions[0].Polarity = 0.5 }, "span": func(r *Row) { r.Labels.Mentions[0].End = 4 },
 		"no mention": func(r *Row) { r.Labels.Mentions = nil }, "zero is not absent": func(r *Row) { r.Scores.S5[0] = Score{Valid: true} },
 		"element": func(r *Row) { r.Scores.Element[0].Value = 1 }, "another axis": func(r *Row) { r.Scores.Element = [3]Score{{}, r.Scores.Element[0]} },
-		"rating": func(r *Row) { r.Scores.Rating = Score{} }, "words moved between fields": func(r *Row) { r.Epoch, r.CustomerKey = "ek", "" },
+		"rating": func(r *Row) { r.Scores.Rating = Score{} }, "stage": func(r *Row) { r.Labels.Stage = StageSale }, "sure stage": func(r *Row) { r.Labels.Stage, r.Labels.StageConfidence = StageSale, 1 },
+		"words alone": func(r *Row) { r.Labels.SentimentText = Positive }, "disagrees": func(r *Row) { r.Scores.RatingDisagrees = true },
+		"words moved between fields": func(r *Row) { r.Epoch, r.CustomerKey = "ek", "" },
 	} {
 		r := row()
 		change(r)
@@ -177,5 +183,48 @@ func TestDigestsOfARange(t *testing.T) {
 	}
 	if HashDigests(rows) == HashDigests(turned) || HashDigests(nil) != "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" {
 		t.Error("the hash must tell orders apart, and be SHA-256")
+	}
+}
+
+func TestPlacesAreThoseOfTheLists(t *testing.T) {
+	for i, e := range Elements() {
+		if e.Place() != i {
+			t.Errorf("%s stands at %d, its place is %d", e, i, e.Place())
+		}
+	}
+	for i, f := range Facets() {
+		if f.Place() != i {
+			t.Errorf("%s stands at %d, its place is %d", f, i, f.Place())
+		}
+	}
+	for i, v := range Virtues() {
+		if v.Place() != i {
+			t.Errorf("%s stands at %d, its place is %d", v, i, v.Place())
+		}
+	}
+	if Unspecified.Place() != -1 || Facet("").Place() != -1 || S5("x").Place() != -1 {
+		t.Error("what is not in a list has a place in it")
+	}
+}
+
+// An event is what the subject says on which it came: that is all the broker asks about.
+func TestAnEventIsWhatItsSubjectSays(t *testing.T) {
+	e := Event{Tenant: "a.b", Kind: FeedbackReceived, Source: "/x", ID: "1", Data: Data{Channel: "support", CustomerID: "c"}}
+	erase := e
+	erase.Kind = CustomerEraseRequested
+	for subject, want := range map[string]string{
+		e.InSubject(): "", e.LogSubject(3): "", "feedback.0.a%2Eb.support.feedback.received.v1": "", "feedback.in.a%2Eb.support.feedback.received.v1.key": "",
+		"feedback.0.other.support.feedback.received": "tenantid", "feedback.in.other.support.feedback.received.k": "tenantid",
+		"feedback.0.a%2Eb.email.feedback.received": "data.channel", "feedback.0.a%2Eb.support.rating.submitted": "type",
+		erase.LogSubject(0): "type", erase.InSubject(): "type", "feedback.0.a%2Eb.support.feedback.receivedx": "type", "feedback.0.x.email.x": "tenantid data.channel type",
+		"plan.0": "", "feedback.0.a.b": "", "": "",
+	} {
+		var fields []string
+		for _, p := range e.Misplaced(subject) {
+			fields = append(fields, p.Field)
+		}
+		if got := strings.Join(fields, " "); got != want {
+			t.Errorf("%s: %q, want %q", subject, got, want)
+		}
 	}
 }

@@ -55,7 +55,24 @@ func (r *Row) Seal(buf []byte) []byte {
 			}
 		}
 	}
+	b = r.appendLater(b)
 	r.Digest = xxhash.Sum64(b)
+	return b
+}
+
+// appendLater appends what was added to a row after there were rows with digests: only what a row has, each behind a
+// number of its own, so that a row without it keeps the digest under which it was stored.
+func (r *Row) appendLater(b []byte) []byte {
+	l := &r.Labels
+	if l.Stage != "" {
+		b = appendFloat(appendText(append(b, 1), string(l.Stage)), l.StageConfidence)
+	}
+	if l.SentimentText != "" {
+		b = appendText(append(b, 2), string(l.SentimentText))
+	}
+	if r.Scores.RatingDisagrees {
+		b = append(b, 3)
+	}
 	return b
 }
 

@@ -76,7 +76,7 @@ type Data struct {
 	Outcome        string // fix, refund, replace, explain, improve, decline
 	PromiseDue     string // RFC 3339
 	ResolutionCode string
-	EventRef       string // source#id of the event whose label is corrected
+	EventRef       string // source#id of the event whose label is corrected, or that is changed or taken back
 	Axis           string // the label that is corrected
 	NewValue       string
 

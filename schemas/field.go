@@ -98,7 +98,7 @@ var fields = []field{
 	{name: "outcome", typ: enumField, values: []string{"fix", "refund", "replace", "explain", "improve", "decline"}, doc: "What was decided.", text: func(d *Data) *string { return &d.Outcome }},
 	{name: "promise_due", typ: timeField, doc: "Until when it was promised.", text: func(d *Data) *string { return &d.PromiseDue }},
 	{name: "resolution_code", doc: "How the case was closed.", text: func(d *Data) *string { return &d.ResolutionCode }},
-	{name: "event_ref", max: 2*MaxIDLength + 1, doc: "source#id of the event whose label is corrected.", text: func(d *Data) *string { return &d.EventRef }},
+	{name: "event_ref", max: 2*MaxIDLength + 1, doc: "source#id of the event whose label is corrected, or that is changed or taken back.", text: func(d *Data) *string { return &d.EventRef }},
 	{name: "axis", doc: "The label that is corrected.", text: func(d *Data) *string { return &d.Axis }},
 	{name: "new_value", max: 1000, doc: "The corrected label.", text: func(d *Data) *string { return &d.NewValue }},
 	{name: "attachments", typ: attachField, doc: "Files, by link; never inline."},

@@ -14,6 +14,8 @@ const (
 	RatingSubmitted        Kind = "rating.submitted"         // an answer on a scale
 	SurveySent             Kind = "survey.sent"              // a question went out; the denominator of response rates
 	MessagePosted          Kind = "message.posted"           // one message of a conversation, from either side
+	FeedbackUpdated        Kind = "feedback.updated"         // a customer changed what had been said; it takes the place of that
+	FeedbackDeleted        Kind = "feedback.deleted"         // a customer, or the channel, took back what had been said
 	ReviewPublished        Kind = "review.published"         // a public review, with or without stars
 	MentionSeen            Kind = "mention.seen"             // somebody spoke of the company in public
 	CaseOpened             Kind = "case.opened"              // a case began
@@ -34,6 +36,12 @@ const (
 	CustomerEraseDone      Kind = "customer.erase.done"      // it was done
 )
 
+// Kinds that only rows have: what a row becomes when its event no longer counts. Figures leave both out.
+const (
+	Superseded Kind = "superseded" // another event has taken its place; its words are kept, for whoever asks what was there
+	Erased     Kind = "erased"     // nothing is left but its place and its identity, by which it is known when it comes again
+)
+
 // KindSpec says what the data of one kind must hold.
 type KindSpec struct {
 	Kind     Kind
@@ -51,6 +59,8 @@ var kinds = []KindSpec{
 	{Kind: RatingSubmitted, Doc: "A customer answered a question on a scale.", Required: []string{"value_number"}, Text: true},
 	{Kind: SurveySent, Doc: "A question was sent to a customer.", Required: []string{"field_id", "customer_id"}},
 	{Kind: MessagePosted, Doc: "One message of a conversation, from the customer or from the company.", Required: []string{"value_text", "actor_kind", "conversation_id"}, Text: true},
+	{Kind: FeedbackUpdated, Doc: "What was said before was changed: this takes the place of the event that event_ref names.", Required: []string{"event_ref"}, AnyOf: []string{"value_text", "value_number"}, Text: true},
+	{Kind: FeedbackDeleted, Doc: "What was said before was taken back: the event that event_ref names counts no longer.", Required: []string{"event_ref"}},
 	{Kind: ReviewPublished, Doc: "A public review, with words, stars or both.", AnyOf: []string{"value_text", "value_number"}, Text: true},
 	{Kind: MentionSeen, Doc: "Somebody spoke of the company in public.", Required: []string{"value_text"}, Text: true},
 	{Kind: CaseOpened, Doc: "A case began.", Required: []string{"case_id"}, Text: true},
@@ -68,7 +78,7 @@ var kinds = []KindSpec{
 	{Kind: CustomerRetained, Doc: "A customer who might have left stayed.", Required: []string{"customer_id"}},
 	{Kind: LabelCorrected, Doc: "A person corrected a label that the classifier gave.", Required: []string{"event_ref", "axis", "new_value"}},
 	{Kind: CustomerEraseRequested, Doc: "A customer asks to be forgotten.", Required: []string{"customer_id"}},
-	{Kind: CustomerEraseDone, Doc: "A customer was forgotten.", Required: []string{"customer_id"}},
+	{Kind: CustomerEraseDone, Doc: "A customer was forgotten; it does not say who."},
 }
 
 // typeVersion ends every CloudEvents type of this contract.

@@ -25,6 +25,8 @@ type Labels struct {
 	IntentConfidence float32 // 0 … 1
 	Mentions         []Mention
 	Element          Element // the element most of the text is about, or [Unspecified]
+	Stage            Stage   // of the customer's journey; empty: the text was not judged
+	StageConfidence  float32 // 0 … 1
 	Effort           int8    // −5 … 5; 0: the text says nothing of effort
 	Urgency          Urgency
 	ResponseNeeded   bool
@@ -32,7 +34,10 @@ type Labels struct {
 	ChurnReasons     []string // why ChurnRisk is what it is, such as "explicit: buy elsewhere"
 	Language         string   // BCP 47; "und" where it is not known
 	Quality          TextQuality
-	Model            string // name and version of the model, such as "cues-1"
+	// SentimentText is the polarity of the words alone. Empty: there are none, or none that can be read, so that Polarity
+	// and Score rest on the rating, or on nothing.
+	SentimentText Polarity
+	Model         string // name and version of the model, such as "cues-1"
 }
 
 // Score is a number that can be absent: an axis nobody mentioned has no score, which is not a score of zero.
@@ -52,6 +57,10 @@ type Scores struct {
 	CSAT   Score // 1: satisfied by the top-box rule of its scale; 0.5: neutral middle; 0: neither
 	NPS    Score // 1 promoter, 0 passive, −1 detractor; only of an 11-point 0–10 answer of type nps
 	CES    Score // effort answer on its own 1–7 scale; only of type ces with that scale
+
+	// RatingDisagrees says that the rating and the words point in opposite directions, as in five stars for "it broke".
+	// Neither is changed for it.
+	RatingDisagrees bool
 }
 
 // Quantise rounds a score to the nearest multiple of 1/128 within −1 … 1; NaN becomes 0. Sums of such numbers are exact

@@ -43,12 +43,14 @@ type Plan struct {
 	Epoch      string   `json:"epoch"`
 	Shard      int      `json:"shard"`
 	Generation uint32   `json:"generation"`
-	Lo         uint64   `json:"lo"`         // first sequence of the range
-	Hi         uint64   `json:"hi"`         // last sequence of the range
-	Parts      []Part   `json:"parts"`      // one insert each; empty: the range holds nothing to store
-	Duplicates uint64   `json:"duplicates"` // events of the range seen before
-	Dead       []uint64 `json:"dead"`       // sequences of the range that become dead letters
-	SHA256     string   `json:"sha256"`     // of all rows' digests in order, hex
+	Lo         uint64   `json:"lo"`                // first sequence of the range
+	Hi         uint64   `json:"hi"`                // last sequence of the range
+	Parts      []Part   `json:"parts"`             // one insert each; empty: the range holds nothing to store
+	Duplicates uint64   `json:"duplicates"`        // events of the range seen before
+	Dead       []uint64 `json:"dead"`              // sequences of the range that become dead letters
+	SHA256     string   `json:"sha256"`            // of all rows' digests in order, hex
+	Repair     bool     `json:"repair,omitempty"`  // brings rows in again that were committed before; moves no checkpoint
+	Pending    *Plan    `json:"pending,omitempty"` // of a repair: the plan it interrupts, written back when it is done
 }
 
 // Rows is how many rows the plan is to insert.
@@ -72,11 +74,57 @@ type Checkpoint struct {
 	Epoch      string `json:"epoch"`
 	Shard      int    `json:"shard"`
 	Generation uint32 `json:"generation"`
-	Hi         uint64 `json:"hi"`         // 0: nothing yet
-	Stored     uint64 `json:"stored"`     // rows, since the epoch began
-	Duplicates uint64 `json:"duplicates"` // since the epoch began
-	Dead       uint64 `json:"dead"`       // since the epoch began
-	Outcomes   int    `json:"outcomes"`   // of the plan now being committed, how many are out; 0: none under way
+	Hi         uint64 `json:"hi"`                // 0: nothing yet
+	Stored     uint64 `json:"stored"`            // rows, since the epoch began
+	Duplicates uint64 `json:"duplicates"`        // since the epoch began
+	Dead       uint64 `json:"dead"`              // since the epoch began
+	Outcomes   int    `json:"outcomes"`          // of the plan now being committed, how many are out; 0: none under way
+	Attempt    int    `json:"attempt,omitempty"` // where attempts begin, random for each ledger: no token of a lost one is met again
+	Quiet      uint64 `json:"quiet,omitempty"`   // up to here no insights are raised: they may have been, in a ledger that was lost
+	Recent     []Mark `json:"recent,omitempty"`  // what was committed last, oldest first: a power cut may have taken it back
+	Tail       *Tail  `json:"tail,omitempty"`    // the last message dealt with: a log that was restored has another in its place
+
+	// Moving is the generation that the shard is held for, 0: it is not. Who finds it set finishes the plan that is open and
+	// begins no other until it is cleared, by which time Generation may be another.
+	Moving uint32 `json:"moving,omitempty"`
+}
+
+// Open says whether the ledger holds a plan that no whole commit has closed, or a repair that is under way in its place.
+func (l *Ledger) Open() bool {
+	p := l.Plan
+	if p != nil && p.Repair {
+		p = p.Pending
+	}
+	switch {
+	case l.Checkpoint == nil:
+		return p != nil
+	case l.Checkpoint.Outcomes > 0:
+		return true
+	}
+	return p != nil && p.Hi > l.Checkpoint.Hi
+}
+
+// Mark is what a stretch of committed ranges must have in the table.
+type Mark struct {
+	Lo     uint64    `json:"lo"` // sequences, both included
+	Hi     uint64    `json:"hi"`
+	Rows   uint64    `json:"rows"`
+	Digest uint64    `json:"digest,string"` // sum of the rows' digests modulo 2^64
+	At     time.Time `json:"at"`            // when the first of the ranges was committed
+}
+
+// Tail is a message by which a log is known again.
+type Tail struct {
+	Seq uint64    `json:"seq"`
+	At  time.Time `json:"at"` // when the log received it, to the nanosecond
+}
+
+// Stored is a row of the table as a worker needs to know it.
+type Stored struct {
+	Seq    uint64
+	Month  int // yyyymm of occurred_at
+	Digest uint64
+	Erased bool // only its place is left, and its message may be gone from the log
 }
 
 // Accepted is what the checkpoint accounts for; it equals Hi when nothing was lost and nothing counted twice.
@@ -102,7 +150,7 @@ type Ledger struct {
 var ErrLost = errors.New("another worker has written this shard's ledger: reload it")
 
 // ErrEpoch says that a stream is not the one the ledger was written for: it was recreated or restored.
-var ErrEpoch = errors.New("the stream is not the one this shard's ledger was written for: restore the stream, or adopt the new one by removing the shard's ledger: 'nats stream purge OUTCOMES --subject plan.N' and the same with checkpoint.N, N being the shard; what is in the table stays, and events sent again are known there")
+var ErrEpoch = errors.New("the stream is not the one this shard's ledger was written for: it was made anew, or restored from a copy that is older than the ledger; put the right one back, or stop every earshot and take this one as a new log with 'earshot restored': what is in the table stays, and events that it has are known there")
 
 // ErrBusy says that the queue in front of the log is full. Nothing of the request was stored: slow down and send it again.
 var ErrBusy = errors.New("the queue of the log is full: slow down and send again")
@@ -118,4 +166,19 @@ type Range struct {
 	Generation uint32
 	Lo, Hi     uint64 // sequences, both included
 	Month      int    // yyyymm of occurred_at; 0: any month
+}
+
+// Receipt is what a row of the table says about the message that it was made of.
+type Receipt struct {
+	Seq     uint64
+	ID      EventID
+	Hour    time.Time // of the message's receipt by the log, UTC
+	Channel string
+	Erased  bool // only its place is left; its message is gone from the log if its customer was erased, and there if it was deleted
+}
+
+// Holder says where rows of an identity are.
+type Holder struct {
+	Seq       uint64 // the lowest sequence in the shard and epoch that was asked about; 0: there is none
+	Elsewhere bool   // there is a row of another shard or another epoch
 }

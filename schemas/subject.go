@@ -13,6 +13,7 @@ const (
 	OutcomesStream       = "OUTCOMES"
 	InsightsStream       = "INSIGHTS"
 	DeadLettersStream    = "DEADLETTERS"
+	DispositionsStream   = "DISPOSITIONS" // what was decided about each dead letter
 )
 
 // Subject spaces. Adapters publish below InPrefix and may publish nowhere else.
@@ -23,6 +24,10 @@ const (
 	PlanSubjects     = "plan.*"
 	CheckpointPrefix = "checkpoint."
 	PlanPrefix       = "plan."
+
+	DispositionSubjects = "disposition.>"
+	// GenerationsSubject is where the one record of generations is kept, beside the checkpoints of the shards.
+	GenerationsSubject = CheckpointPrefix + "generations"
 )
 
 // Headers of messages in the log and of dead letters.
@@ -33,7 +38,11 @@ const (
 	HeaderSequence    = "Earshot-Sequence" // of a dead letter: its sequence there
 	HeaderDetail      = "Earshot-Detail"   // of a dead letter: what is wrong, one line
 	HeaderSubject     = "Earshot-Subject"  // of a dead letter: the subject the original was stored under
+	HeaderCode        = "Earshot-Code"     // of a dead letter that ClickHouse refused: its error code
+	HeaderReceived    = "Earshot-Received" // of a dead letter: when the log received the original, RFC 3339
+	HeaderReplay      = "Earshot-Replay"   // of an event in the log: the [LetterID] of the dead letter that it was
 	HeaderEventID     = "Earshot-Event-Id" // of an insight: [EventID]
+	HeaderOutcomeID   = "Earshot-Outcome-Id"
 	ContentTypeEvent  = "application/cloudevents+json"
 	ContentTypeBatch  = "application/cloudevents-batch+json"
 	EpochKey          = "earshot-epoch" // stream metadata: a random name given when the stream was created
@@ -81,6 +90,43 @@ func (e *Event) LogSubject(shard int) string {
 	return "feedback." + strconv.Itoa(shard) + "." + Token(e.Tenant) + "." + Token(e.Data.Channel) + "." + string(e.Kind)
 }
 
+// SubjectNames reads tenant and channel from a subject under which the log stores an event, or on which an adapter
+// publishes one; both are empty where it is neither. A name of more than 100 bytes is the hash that stands for it.
+func SubjectNames(subject string) (tenant, channel string) {
+	tokens := strings.SplitN(subject, ".", 5)
+	if len(tokens) < 4 || tokens[0] != "feedback" {
+		return "", ""
+	}
+	return PercentDecode(tokens[2]), PercentDecode(tokens[3])
+}
+
+// Misplaced says in what an event differs from the subject it was published on: tenant, channel or kind. The broker decides
+// by the subject who may publish what, so an event that is something else than its subject says has got round that. A
+// subject that is none of an event is not judged.
+func (e *Event) Misplaced(subject string) (ps Problems) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) < 5 || tokens[0] != "feedback" {
+		return nil
+	}
+	kind := tokens[4:]
+	if tokens[1]+"." == InPrefix[len("feedback."):] {
+		kind = kind[:len(kind)-1] // the key, of which a shard is made
+	}
+	differs := func(field, value, bound string) {
+		ps = append(ps, Problem{Field: field, Value: shorten(value), Bound: bound, Detail: "is not what the subject says on which the event was published", Reason: ReasonSchema})
+	}
+	if Token(e.Tenant) != tokens[2] {
+		differs("tenantid", e.Tenant, tokens[2])
+	}
+	if Token(e.Data.Channel) != tokens[3] {
+		differs("data.channel", e.Data.Channel, tokens[3])
+	}
+	if said := strings.Join(kind, "."); !strings.HasPrefix(said+".", string(e.Kind)+".") { // a version may follow
+		differs("type", string(e.Kind), said)
+	}
+	return ps
+}
+
 // Token makes a subject token of any string: letters, digits, '-' and '_' stay, every other byte becomes %XX, the empty
 // string becomes "%". What would be longer than 100 bytes is replaced by a hash, since subjects are bounded.
 func Token(s string) string {
@@ -126,7 +172,12 @@ func InsightSubject(tenant, channel string, intent Intent) string {
 	return "insight." + Token(tenant) + "." + Token(channel) + "." + Token(string(intent))
 }
 
-// DeadSubject is where a dead letter of a shard goes.
+// DeadSubject is where a dead letter of a shard goes, or of the alerts ([AlertShard]).
 func DeadSubject(shard int, reason Reason) string {
-	return "dead." + strconv.Itoa(shard) + "." + Token(string(reason))
+	return "dead." + LetterID{Shard: shard}.shard() + "." + Token(string(reason))
+}
+
+// DispositionSubject is where it is kept what was decided about a dead letter.
+func DispositionSubject(id LetterID) string {
+	return "disposition." + id.shard() + "." + Token(id.Epoch) + "." + strconv.FormatUint(id.Seq, 10)
 }

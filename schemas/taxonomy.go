@@ -45,13 +45,64 @@ const (
 // Elements lists the three elements in their fixed order, which is also the order of [Scores].Element.
 func Elements() []Element { return []Element{Product, Service, Image} }
 
+// Place is where the element stands in [Elements], −1 for [Unspecified] and anything unknown.
+func (e Element) Place() int {
+	switch e {
+	case Product:
+		return 0
+	case Service:
+		return 1
+	case Image:
+		return 2
+	}
+	return -1
+}
+
 // Facets lists the seven facets in their fixed order, which is also the order of [Scores].Facet.
 func Facets() []Facet {
 	return []Facet{Quality, Packaging, Price, Presale, Sale, Aftersale, Impression}
 }
 
+// Place is where the facet stands in [Facets], −1 for the empty and anything unknown.
+func (f Facet) Place() int {
+	switch f {
+	case Quality:
+		return 0
+	case Packaging:
+		return 1
+	case Price:
+		return 2
+	case Presale:
+		return 3
+	case Sale:
+		return 4
+	case Aftersale:
+		return 5
+	case Impression:
+		return 6
+	}
+	return -1
+}
+
 // Virtues lists the five S in their fixed order, which is also the order of [Scores].S5.
 func Virtues() []S5 { return []S5{Smile, Speed, Sincerity, Smart, Study} }
+
+// Place is where the virtue stands in [Virtues], −1 for the empty and anything unknown.
+func (v S5) Place() int {
+	switch v {
+	case Smile:
+		return 0
+	case Speed:
+		return 1
+	case Sincerity:
+		return 2
+	case Smart:
+		return 3
+	case Study:
+		return 4
+	}
+	return -1
+}
 
 // Element returns the element that the facet is a part of, [Unspecified] for the empty or an unknown facet.
 func (f Facet) Element() Element {
@@ -65,6 +116,17 @@ func (f Facet) Element() Element {
 	}
 	return Unspecified
 }
+
+// Stage is where on the customer's journey a text belongs: one of the service facets, or [NoStage].
+type Stage string
+
+// The stages. NoStage is a comment on the goods or the enterprise themselves.
+const (
+	StagePresale   Stage = "presale"
+	StageSale      Stage = "sale"
+	StageAftersale Stage = "aftersale"
+	NoStage        Stage = "none"
+)
 
 // Polarity is the three-way direction of a text.
 type Polarity string

@@ -28,7 +28,7 @@ const (
 
 func benchCommand() command {
 	return command{
-		name: "bench", summary: "measure the pipeline against its limit and a plain one",
+		name: "bench", args: "[queries]", summary: "measure the pipeline against its limit and a plain one",
 		help: `Fills an embedded log with seeded events and lets contenders, each a process of its own, work it off in turn:
   limit       reads and acknowledges, nothing else: what the log itself can deliver
   null        earshot's worker with a store that keeps nothing
@@ -36,7 +36,12 @@ func benchCommand() command {
   naive       the same work written plainly: encoding/json, rows appended one by one, every message acknowledged
 Time runs until the servers prove the end. Figures of one machine compare with nothing; the ratios do. The command fails
 when a contender did not store exactly what was sent, or when earshot is not twice as fast as naive.
-Example: earshot bench --short`,
+
+'earshot bench queries' fills an embedded ClickHouse instead and times every named query on it; it fails when one takes
+longer than 100 ms, as a rule.
+Examples:
+  earshot bench --short
+  earshot bench queries`,
 		flags: func(fs *flag.FlagSet) any {
 			o := &benchOptions{}
 			fs.BoolVar(&o.short, "short", false, fmt.Sprintf("%d events and %d rounds instead of %d and %d", shortEvents, shortRounds, benchEvents, benchRounds))
@@ -51,6 +56,9 @@ Example: earshot bench --short`,
 				return contend(ctx, env)
 			}
 			o := opts.(*benchOptions)
+			if len(args) > 0 && args[0] == queriesArg {
+				return benchQueries(ctx, env, o, args[1:])
+			}
 			if err := nothingAfter(args); err != nil {
 				return err
 			}

@@ -60,6 +60,7 @@ type contender struct {
 	js         jetstream.JetStream
 	classifier *classify.Classifier
 	keyer      *privacy.Keyer
+	masker     *privacy.Masker
 }
 
 // contend is the life of a contender.
@@ -78,6 +79,9 @@ func contend(ctx context.Context, env *environment) error {
 		return err
 	}
 	if c.keyer, err = privacy.NewKeyer(c.Secret); err != nil {
+		return err
+	}
+	if c.masker, err = loadMasker(&env.config); err != nil {
 		return err
 	}
 	if c.nc, c.js, err = stream.Connect(c.Nats, "earshot-"+c.Contender, c.log); err != nil {
@@ -175,7 +179,7 @@ func (c *contender) worker(ctx context.Context, store worker.Store) (func(contex
 	}
 	conf := &c.env.config
 	w := worker.New(worker.Config{
-		Log: log, Store: store, Classifier: c.classifier, Keyer: c.keyer, Logger: c.log,
+		Log: log, Store: store, Classifier: c.classifier, Keyer: c.keyer, Masker: c.masker, Logger: c.log,
 		BatchRows: conf.BatchRows, Linger: conf.Linger, InsightMaxAge: conf.InsightMaxAge, DedupCapacity: conf.DedupIDs,
 	})
 	return w.Run, nil
@@ -187,12 +191,18 @@ type nowhere struct{}
 func (nowhere) Insert(context.Context, []schemas.Row, string) error { return nil }
 func (nowhere) Probe(context.Context, []schemas.Row) error          { return nil }
 func (nowhere) Kill(context.Context, string) error                  { return nil }
+func (nowhere) KillAll(context.Context, string) error               { return nil }
 
+func (nowhere) Rows(context.Context, schemas.Range, int, int) (rows []schemas.Row, reached uint64, err error) {
+	return nil, 0, nil
+}
 func (nowhere) ReadBack(context.Context, schemas.Range) (rows, digest uint64, err error) {
 	return 0, 0, nil
 }
 
-func (nowhere) Seqs(context.Context, schemas.Range) ([]uint64, error) { return nil, nil }
+func (nowhere) Stored(context.Context, schemas.Range) ([]schemas.Stored, error) { return nil, nil }
+
+func (nowhere) MaxSeq(context.Context, schemas.Range) (uint64, error) { return 0, nil }
 
 func (nowhere) Known(context.Context, uint32, string, int, uint64, []schemas.EventID) (map[schemas.EventID]struct{}, error) {
 	return nil, nil

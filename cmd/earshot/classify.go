@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -18,7 +19,12 @@ func classifyCommand() command {
 	return command{
 		name: "classify", args: "[FILE]", summary: "classify texts, one JSON object a line",
 		help: "Reads {\"text\":…,\"language\":…,\"rating\":…} a line from FILE or standard input and writes one JSON object a line.\nrating is on the scale 1–5, or on scale_min–scale_max where the line gives them.\nExample: echo '{\"text\":\"Nobody answered for three days\"}' | earshot classify",
-		run: func(_ context.Context, env *environment, _ any, args []string) error {
+		flags: func(fs *flag.FlagSet) any {
+			o := &classifyOptions{}
+			fs.StringVar(&o.model, "model", "", "model file of train or adapt; empty: the one in the program")
+			return o
+		},
+		run: func(_ context.Context, env *environment, opts any, args []string) error {
 			if len(args) == 0 {
 				args = []string{"-"}
 			}
@@ -27,19 +33,21 @@ func classifyCommand() command {
 				return err
 			}
 			defer in.Close()
-			return classifyLines(in, name, env.stdout, env.stderr)
+			c, err := loadClassifier(opts.(*classifyOptions).model)
+			if err != nil {
+				return err
+			}
+			return classifyLines(c, in, name, env.stdout, env.stderr)
 		},
 	}
 }
 
-func classifyLines(in io.Reader, name string, out, faults io.Writer) error {
-	c, err := classify.Load()
-	if err != nil {
-		return err
-	}
+type classifyOptions struct{ model string }
+
+func classifyLines(c *classify.Classifier, in io.Reader, name string, out, faults io.Writer) error {
 	w := bufio.NewWriter(out)
 	bad := 0
-	err = lines(in, name, func(n int, line []byte) error {
+	err := lines(in, name, func(n int, line []byte) error {
 		input, err := classifyInput(line)
 		if err != nil {
 			bad++

@@ -7,7 +7,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/earshot/earshot/processors/classify"
 )
+
+func shipped(t *testing.T) *classify.Classifier {
+	t.Helper()
+	c, err := classify.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
 
 // Outside programs read these names; they must not change.
 func TestClassifyWritesTheNamesThatOthersRead(t *testing.T) {
@@ -16,7 +27,7 @@ func TestClassifyWritesTheNamesThatOthersRead(t *testing.T) {
 {"rating":5}
 {"text":""}
 `
-	if err := classifyLines(strings.NewReader(in), "in", &out, &faults); err != nil {
+	if err := classifyLines(shipped(t), strings.NewReader(in), "in", &out, &faults); err != nil {
 		t.Fatalf("%v %s", err, faults.String())
 	}
 	rows := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -71,7 +82,7 @@ func TestClassifyReportsBadLinesAndGoesOn(t *testing.T) {
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			var out, faults bytes.Buffer
-			err := classifyLines(strings.NewReader(c.line+"\n{\"text\":\"ok\"}\n"), "in", &out, &faults)
+			err := classifyLines(shipped(t), strings.NewReader(c.line+"\n{\"text\":\"ok\"}\n"), "in", &out, &faults)
 			if !errors.Is(err, errReported) || !strings.Contains(faults.String(), "in, line 1: ") || !strings.Contains(faults.String(), c.want) {
 				t.Errorf("%v, %q; want %q for line 1", err, faults.String(), c.want)
 			}
@@ -85,7 +96,9 @@ func TestClassifyReportsBadLinesAndGoesOn(t *testing.T) {
 func TestCommandsCalledWronglySaySoAndEndWithTwo(t *testing.T) {
 	for _, args := range []string{
 		"", "nonsense", "up now", "demo --onse", "query", "query --name nope", "query --name worst_themes --param foo=1",
-		"query --param x SELECT", "evaluate", "evaluate --axis bogus x", "publish --batch 0 x", "publish", "process", "ingest", "config x",
+		"query --param x SELECT", "evaluate", "evaluate --axis bogus x", "train", "adapt", "publish --batch 0 x", "publish", "process", "ingest", "config x",
+		"dlq", "dlq bury", "dlq list nonsense", "dlq list --state lost", "dlq show", "dlq show 0-1 0-2", "dlq replay", "dlq discard",
+		"dlq replay --file x 0-1 0-2", "dlq replay --header a=b 0-1", "dlq discard --state replayed", "dlq list --reason odd", "dlq list --since soon",
 	} {
 		t.Run(args, func(t *testing.T) {
 			stdout, stderr, code := output(t, earshot(t, dataFolder(t), strings.Fields(args)...))

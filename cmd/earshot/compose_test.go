@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/earshot/earshot/schemas"
+	earshotsql "github.com/earshot/earshot/schemas/sql"
 	"github.com/earshot/earshot/sinks/clickhouse/engine"
 	"github.com/earshot/earshot/sinks/clickhouse/engine/enginetest"
 )
@@ -254,9 +255,9 @@ func TestClickhouseSettingsAreKnown(t *testing.T) {
 	for _, table := range []string{"server_settings", "merge_tree_settings", "settings"} {
 		known[table] = strings.Fields(askEngine(t, dsn, "SELECT name FROM system."+table))
 	}
-	sections := []string{"logger", "query_log", "part_log", "trace_log", "text_log", "metric_log", "asynchronous_metric_log",
+	sections := []string{"users", "quotas", "logger", "query_log", "part_log", "trace_log", "text_log", "metric_log", "asynchronous_metric_log",
 		"processors_profile_log", "query_thread_log", "query_views_log", "latency_log"}
-	for _, file := range []string{"config.d/earshot.xml", "users.d/earshot.xml"} {
+	for _, file := range []string{"config.d/earshot.xml", "users.d/earshot.xml", "users.d/analyst.xml"} {
 		for _, path := range leaves(t, "../../deploy/clickhouse/"+file) {
 			table, name := "server_settings", path[len(path)-1]
 			switch {
@@ -270,6 +271,24 @@ func TestClickhouseSettingsAreKnown(t *testing.T) {
 			if !slices.Contains(known[table], name) {
 				t.Errorf("%s: %s is not in system.%s", file, strings.Join(path, "."), table)
 			}
+		}
+	}
+}
+
+// A tenant's analysts are held to its rows in every table that has tenants: the views read these and show what is left.
+func TestPoliciesOfAnalystsCoverEveryTableWithTenants(t *testing.T) {
+	policies := map[string]bool{}
+	for _, path := range leaves(t, "../../deploy/clickhouse/users.d/analyst.xml") {
+		if at := slices.Index(path, "databases"); at >= 0 && path[at+1] == "earshot" && path[len(path)-1] == "filter" {
+			policies[path[at+2]] = true
+		}
+	}
+	for _, o := range earshotsql.Tables() {
+		if !strings.Contains(o.SQL, "CREATE TABLE") { // a table that is there already, and gets more columns
+			continue
+		}
+		if tenants := strings.Contains(o.SQL, "\n    tenant "); tenants != policies[o.Name] {
+			t.Errorf("%s: has a column tenant: %t, has a policy: %t", o.Name, tenants, policies[o.Name])
 		}
 	}
 }

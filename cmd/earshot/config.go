@@ -9,36 +9,60 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
+
+	"github.com/earshot/earshot/processors/dedup"
 )
 
 // Config is everything that can be set from outside, read from EARSHOT_… variables. The doc tag is the line that
 // 'earshot config -h' and the README show; a test holds the README to it.
 type Config struct {
-	DataDir         string        `split_words:"true" default:"./earshot-data" doc:"folder of the embedded servers and of the customer key"`
-	GatewayAddr     string        `split_words:"true" default:"127.0.0.1:8080" doc:"address of the HTTP gateway; port 0 picks a free one"`
-	BrokerAddr      string        `split_words:"true" default:"127.0.0.1:4222" doc:"address of the embedded NATS; port 0 picks a free one"`
-	EngineAddr      string        `split_words:"true" default:"127.0.0.1:8123" doc:"address of the embedded ClickHouse (HTTP); port 0 picks a free one"`
-	NatsURL         Secret        `split_words:"true" doc:"NATS server with JetStream; empty: the embedded one"`
-	ClickhouseDSN   Secret        `split_words:"true" doc:"ClickHouse server, such as http://user:password@host:8123; empty: the embedded one"`
-	Database        string        `split_words:"true" default:"earshot" doc:"ClickHouse database; created when missing"`
-	CustomerKeyFile string        `split_words:"true" doc:"file with the secret of customer keys (at least 16 bytes); empty: customer.key in the data folder, made when missing"`
-	Shards          int           `split_words:"true" default:"1" doc:"shards of the log, 1 to 64; cannot be changed once there are events"`
-	Replicas        int           `split_words:"true" default:"1" doc:"copies of each stream on a NATS cluster: 1, 3 or 5"`
-	LogMaxAge       time.Duration `split_words:"true" default:"720h" doc:"how long the log keeps events; must exceed the longest outage of ClickHouse"`
-	LogMaxBytes     int64         `split_words:"true" default:"0" doc:"bytes a shard of the log may hold before the gateway answers 503; 0: no limit"`
-	GatewayRate     float64       `split_words:"true" default:"0" doc:"events per second one client address may send before it is answered 429; 0: no limit"`
-	BatchRows       int           `split_words:"true" default:"50000" doc:"most rows of one insert"`
-	Linger          time.Duration `split_words:"true" default:"200ms" doc:"how long an insert waits to fill"`
-	InsightMaxAge   time.Duration `split_words:"true" default:"72h" doc:"how old an event may be when it arrives to be announced on INSIGHTS; older ones are stored and counted only"`
-	DedupIDs        int           `split_words:"true" default:"2000000" doc:"event identities a worker keeps in memory, 40 to 80 bytes each; older ones are looked up in ClickHouse"`
-	EngineMemory    int64         `split_words:"true" default:"4096" doc:"MiB of memory the embedded ClickHouse may use"`
-	DrainTimeout    time.Duration `split_words:"true" default:"20s" doc:"how long a stop waits for accepted events to be stored; what is left goes on at the next start"`
-	LogLevel        string        `split_words:"true" default:"info" doc:"debug, info, warn or error"`
-	LogFormat       string        `split_words:"true" default:"auto" doc:"json, console, or auto: console on a terminal"`
+	DataDir             string        `split_words:"true" default:"./earshot-data" doc:"folder of the embedded servers and of the customer key"`
+	GatewayAddr         string        `split_words:"true" default:"127.0.0.1:8080" doc:"address of the HTTP gateway; port 0 picks a free one"`
+	BrokerAddr          string        `split_words:"true" default:"127.0.0.1:4222" doc:"address of the embedded NATS; port 0 picks a free one"`
+	EngineAddr          string        `split_words:"true" default:"127.0.0.1:8123" doc:"address of the embedded ClickHouse (HTTP); port 0 picks a free one"`
+	NatsURL             Secret        `split_words:"true" doc:"NATS server with JetStream; empty: the embedded one"`
+	ClickhouseDSN       Secret        `split_words:"true" doc:"ClickHouse server, such as http://user:password@host:8123; empty: the embedded one"`
+	Database            string        `split_words:"true" default:"earshot" doc:"ClickHouse database; created when missing"`
+	AnalystPasswordFile string        `split_words:"true" doc:"file with the password of those who read the embedded ClickHouse; empty: none, on an address of this machine only"`
+	CustomerKeyFile     string        `split_words:"true" doc:"file with the secret of customer keys (at least 16 bytes); empty: customer.key in the data folder, made when missing"`
+	Mask                bool          `split_words:"true" default:"true" doc:"mask addresses and telephone, card, account and national numbers before texts are classified and stored"`
+	MaskPatterns        string        `split_words:"true" doc:"file of further national numbers to mask, in the form of processors/privacy/patterns/national_ids.tsv; empty: the shipped ones only"`
+	HooksFile           string        `split_words:"true" doc:"file of the sources that may push to /v1/hooks; empty: hooks.json in the data folder, if it is there"`
+	KeysFile            string        `split_words:"true" doc:"file of API keys; empty: keys.json in the data folder, without which the gateway takes events from everybody"`
+	PublicURL           string        `split_words:"true" doc:"address by which others reach the gateway, such as https://fb.acme.example; empty: public_url of the hooks file, or the request's"`
+	AnswerKeyFile       string        `split_words:"true" doc:"file with the secret that signs links for customers (at least 16 bytes); empty: answer.key in the data folder, made when missing"`
+	SendKey             Secret        `split_words:"true" doc:"key with which publish, import and case send to the gateway"`
+	Shards              int           `split_words:"true" default:"1" doc:"shards of the log, 1 to 64; cannot be changed once there are events"`
+	Replicas            int           `split_words:"true" default:"1" doc:"copies of each stream on a NATS cluster: 1, 3 or 5"`
+	LogMaxAge           time.Duration `split_words:"true" default:"720h" doc:"how long the log keeps events; must exceed the longest outage of ClickHouse"`
+	LogMaxBytes         int64         `split_words:"true" default:"0" doc:"bytes a shard of the log may hold before the gateway answers 503; 0: no limit"`
+	GatewayRate         float64       `split_words:"true" default:"0" doc:"events per second one client address may send before it is answered 429; 0: no limit"`
+	BatchRows           int           `split_words:"true" default:"50000" doc:"most rows of one insert"`
+	Linger              time.Duration `split_words:"true" default:"200ms" doc:"how long an insert waits to fill"`
+	Takeover            time.Duration `split_words:"true" default:"15s" doc:"how long a shard must have stood still before a second worker that waits for it takes it over"`
+	InsightMaxAge       time.Duration `split_words:"true" default:"72h" doc:"how old an event may be when it arrives to be announced on INSIGHTS; older ones are stored and counted only"`
+	AlertRules          string        `split_words:"true" doc:"file of alert rules (YAML); empty: the shipped ones; off: no alerts"`
+	AlertReceivers      string        `split_words:"true" doc:"file of receivers of alerts (YAML), not readable by others; empty: alerts are stored and announced on INSIGHTS only"`
+	AlertLink           string        `split_words:"true" doc:"address under which people find the dashboard; alerts link to it; empty: no link"`
+	DedupIDs            int           `split_words:"true" default:"2000000" doc:"identities a worker keeps in memory, 40 to 80 bytes each, at least 4 × EARSHOT_BATCH_ROWS; older ones are looked up"`
+	AuditEvery          time.Duration `split_words:"true" default:"60s" doc:"how often a node that processes audits what is stored; 0: only at its start"`
+	ClassifierURL       Secret        `split_words:"true" doc:"model of your own behind HTTP that is asked about texts the built-in classifier is unsure of; empty: nobody is asked"`
+	ClassifierKey       Secret        `split_words:"true" doc:"bearer token for it"`
+	ClassifierBelow     float64       `split_words:"true" default:"0.7" doc:"texts whose polarity has a lower probability are sent to it, 0.01 to 1"`
+	ClassifierBatch     int           `split_words:"true" default:"32" doc:"most texts of one request to it"`
+	ClassifierTimeout   time.Duration `split_words:"true" default:"2s" doc:"how long one request to it may take"`
+	ClassifierBudget    time.Duration `split_words:"true" default:"5s" doc:"how long a batch of events may wait for it; what is not answered by then keeps the built-in labels"`
+	ThemesEvery         time.Duration `split_words:"true" default:"24h" doc:"how often a node that processes looks for new themes in what each tenant's customers said; 0: only 'earshot themes discover' does"`
+	EngineMemory        int64         `split_words:"true" default:"4096" doc:"MiB of memory the embedded ClickHouse may use"`
+	EraseAfter          time.Duration `split_words:"true" default:"150s" doc:"how long what came before a request to erase must have been stored; below 2m a power cut may halt a shard"`
+	DrainTimeout        time.Duration `split_words:"true" default:"20s" doc:"how long a stop waits for accepted events to be stored; what is left goes on at the next start"`
+	LogLevel            string        `split_words:"true" default:"info" doc:"debug, info, warn or error"`
+	LogFormat           string        `split_words:"true" default:"auto" doc:"json, console, or auto: console on a terminal"`
 
 	// LibraryPath is CHDB_LIB_PATH, the one variable without the prefix, because other programs use it too.
 	LibraryPath string `ignored:"true"`
@@ -158,8 +182,10 @@ func LoadConfig() (Config, error) {
 		name := variableName(f.Name)
 		c.set[name] = given[name]
 		delete(given, name)
-		// One field at a time, because envconfig stops at the first fault.
-		one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.Name, Type: f.Type, Tag: f.Tag}}))
+		// One field at a time, because envconfig stops at the first fault, and by our name: it would split DedupIDs into
+		// DEDUP_I_DS.
+		tag := fmt.Sprintf(`%s envconfig:"%s"`, f.Tag, strings.TrimPrefix(name, prefix+"_"))
+		one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.Name, Type: f.Type, Tag: reflect.StructTag(tag)}}))
 		if err := envconfig.Process(prefix, one.Interface()); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", name, parseFault(err)))
 			continue
@@ -193,7 +219,7 @@ func parseFault(err error) error {
 	if !errors.As(err, &p) {
 		return err
 	}
-	wants := map[string]string{"time.Duration": "a duration such as 200ms or 720h", "int": "a whole number", "int64": "a whole number", "float64": "a number"}
+	wants := map[string]string{"time.Duration": "a duration such as 200ms or 720h", "int": "a whole number", "int64": "a whole number", "float64": "a number", "bool": "true or false"}
 	want, ok := wants[p.TypeName]
 	if !ok {
 		want = p.TypeName
@@ -242,11 +268,14 @@ func (c *Config) check() (faults []error) {
 			fault(a.field, a.value, "host:port")
 		}
 	}
+	if host, _, err := net.SplitHostPort(c.EngineAddr); err == nil && c.AnalystPasswordFile == "" && host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		fault("EngineAddr", c.EngineAddr, "an address on this machine, such as 127.0.0.1:8123, or EARSHOT_ANALYST_PASSWORD_FILE beside it: others could read every text there")
+	}
 	for _, u := range []struct {
 		field   string
 		value   Secret
 		schemes []string
-	}{{"NatsURL", c.NatsURL, []string{"nats", "tls", "ws", "wss"}}, {"ClickhouseDSN", c.ClickhouseDSN, []string{"http", "https", "clickhouse"}}} {
+	}{{"NatsURL", c.NatsURL, []string{"nats", "tls", "ws", "wss"}}, {"ClassifierURL", c.ClassifierURL, []string{"http", "https"}}, {"ClickhouseDSN", c.ClickhouseDSN, []string{"http", "https", "clickhouse"}}} {
 		if u.value.Reveal() == "" {
 			continue
 		}
@@ -256,14 +285,21 @@ func (c *Config) check() (faults []error) {
 			fault(u.field, u.value, "a URL that begins with "+strings.Join(u.schemes, ":// or ")+"://")
 		}
 	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "") {
+		fault("PublicURL", c.PublicURL, "a URL without a path, such as https://feedback.acme.example")
+	}
 	bounded := func(field string, value, lo, hi float64) {
 		if value < lo || value > hi {
-			fault(field, value, fmt.Sprintf("%g to %g", lo, hi))
+			plain := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+			fault(field, plain(value), plain(lo)+" to "+plain(hi))
 		}
 	}
 	bounded("Shards", float64(c.Shards), 1, 64)
 	bounded("BatchRows", float64(c.BatchRows), 1, 500_000)
-	bounded("DedupIDs", float64(c.DedupIDs), 200_000, 200_000_000)
+	// The set must outlast the batches that are not in the table yet; see processors/dedup.
+	bounded("DedupIDs", float64(c.DedupIDs), float64(dedup.MinCapacity(c.BatchRows)), 200_000_000)
+	bounded("ClassifierBelow", c.ClassifierBelow, 0.01, 1)
+	bounded("ClassifierBatch", float64(c.ClassifierBatch), 1, 1000)
 	bounded("EngineMemory", float64(c.EngineMemory), 512, 1<<20)
 	bounded("GatewayRate", c.GatewayRate, 0, 1e9)
 	bounded("LogMaxBytes", float64(c.LogMaxBytes), 0, 1<<53)
@@ -271,10 +307,17 @@ func (c *Config) check() (faults []error) {
 		field  string
 		value  time.Duration
 		lo, hi time.Duration
-	}{{"LogMaxAge", c.LogMaxAge, time.Minute, 100 * 365 * 24 * time.Hour}, {"Linger", c.Linger, 0, time.Minute}, {"InsightMaxAge", c.InsightMaxAge, time.Minute, 100 * 365 * 24 * time.Hour}, {"DrainTimeout", c.DrainTimeout, 0, time.Hour}} {
+	}{{"LogMaxAge", c.LogMaxAge, time.Minute, 100 * 365 * 24 * time.Hour}, {"Linger", c.Linger, 0, time.Minute}, {"EraseAfter", c.EraseAfter, time.Millisecond, 24 * time.Hour}, {"Takeover", c.Takeover, 100 * time.Millisecond, time.Hour}, {"InsightMaxAge", c.InsightMaxAge, time.Minute, 100 * 365 * 24 * time.Hour}, {"DrainTimeout", c.DrainTimeout, 0, time.Hour},
+		{"ClassifierTimeout", c.ClassifierTimeout, 10 * time.Millisecond, time.Minute}, {"ClassifierBudget", c.ClassifierBudget, 10 * time.Millisecond, time.Minute}} {
 		if d.value < d.lo || d.value > d.hi {
 			fault(d.field, d.value, fmt.Sprintf("%v to %v", d.lo, d.hi))
 		}
+	}
+	if c.AuditEvery != 0 && (c.AuditEvery < time.Second || c.AuditEvery > 24*time.Hour) {
+		fault("AuditEvery", c.AuditEvery, "0, or 1s to 24h")
+	}
+	if c.ThemesEvery != 0 && (c.ThemesEvery < time.Hour || c.ThemesEvery > 366*24*time.Hour) {
+		fault("ThemesEvery", c.ThemesEvery, "0, or 1h to 8784h")
 	}
 	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
 		fault("Replicas", c.Replicas, "1, 3 or 5")

@@ -33,6 +33,35 @@ func TestAllFaultsOfTheConfigurationAreNamedAtOnce(t *testing.T) {
 	}
 }
 
+// A variable that is documented but not read would be ignored without a word.
+func TestEveryVariableIsRead(t *testing.T) {
+	for _, v := range new(Config).variables() {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Setenv(v.Name, "nonsense")
+			config, err := LoadConfig()
+			read := strings.Contains(fmt.Sprint(err), v.Name+":")
+			for _, now := range config.variables() {
+				read = read || now.Name == v.Name && (now.Value == "nonsense" || now.Value == Secret{"nonsense"}.String())
+			}
+			if !read {
+				t.Errorf("%s=nonsense was not noticed", v.Name)
+			}
+		})
+	}
+}
+
+// A memory of identities that does not outlast the batches under way would store what was sent twice within them twice.
+func TestTheMemoryOfIdentitiesMustOutlastTheBatches(t *testing.T) {
+	t.Setenv("EARSHOT_BATCH_ROWS", "500000")
+	if _, err := LoadConfig(); err != nil {
+		t.Errorf("the default memory is too small for the largest batch: %v", err)
+	}
+	t.Setenv("EARSHOT_DEDUP_IDS", "1999999")
+	if _, err := LoadConfig(); err == nil || !strings.Contains(err.Error(), "EARSHOT_DEDUP_IDS: found 1999999, wanted 2000000 to 200000000") {
+		t.Errorf("four batches less one were taken: %v", err)
+	}
+}
+
 func TestPasswordsAreNeverPrinted(t *testing.T) {
 	for _, c := range []struct{ name, url string }{
 		{"EARSHOT_CLICKHOUSE_DSN", "http://analyst:s3cret@host:8123/db?x=1"},

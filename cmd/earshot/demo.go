@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ func runDemo(ctx context.Context, env *environment, once bool) (err error) {
 		c.DataDir = dir
 	}
 	if !c.set["EARSHOT_LOG_LEVEL"] {
-		c.LogLevel = "warn" // the demo's own words are what a newcomer reads
+		c.LogLevel = "error" // the demo's own words are what a newcomer reads, not the alerts that waiting customers raise
 	}
 	for field, addr := range map[string]*string{"GatewayAddr": &c.GatewayAddr, "BrokerAddr": &c.BrokerAddr, "EngineAddr": &c.EngineAddr} {
 		if !c.set[variableName(field)] && taken(*addr) {
@@ -108,7 +109,7 @@ func (n *node) demonstrate(ctx context.Context) (exact bool, err error) {
 		return false, err
 	}
 	began := time.Now()
-	sent, err := n.sendSample(ctx)
+	reviews, invented, err := n.sendSample(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -116,8 +117,10 @@ func (n *node) demonstrate(ctx context.Context) (exact bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	sent := reviews + invented
 	stored, duplicates, dead := after.Stored-before.Stored, after.Duplicates-before.Duplicates, after.Dead-before.Dead
-	fmt.Fprintf(out, "\nevents sent %d = stored %d + duplicates %d + dead letters %d   (%.1f s from the first to the last in ClickHouse)\n",
+	fmt.Fprintf(out, "\n%d reviews of real customers, and %d answers to surveys and steps of cases of an invented shop\n", reviews, invented)
+	fmt.Fprintf(out, "events sent %d = stored %d + duplicates %d + dead letters %d   (%.1f s from the first to the last in ClickHouse)\n",
 		sent, stored, duplicates, dead, time.Since(began).Seconds())
 	exact = after.Exact && uint64(sent) == stored+duplicates+dead
 	if !exact {
@@ -173,34 +176,62 @@ type sample struct {
 	Ago      int64    `json:"offset_s"` // seconds before now
 }
 
-// sendSample sends the sample as CloudEvents and returns how many events it sent.
-func (n *node) sendSample(ctx context.Context) (int, error) {
+// sendSample sends the sample as CloudEvents, the real reviews and then what the invented shop did, and returns how many of
+// each it sent.
+func (n *node) sendSample(ctx context.Context) (reviews, invented int, err error) {
 	now := time.Now().UTC().Truncate(time.Second)
+	shop, hours, err := newShop(now)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := n.openShop(ctx, hours); err != nil {
+		return 0, 0, err
+	}
+	list, err := deeds()
+	if err != nil {
+		return 0, 0, err
+	}
+	answered := map[string]bool{}
+	for i := range list {
+		answered[list[i].About] = true
+	}
 	p := newPublication(&publishOptions{url: n.gateway}, "sample", n.env.stderr)
 	var batch []numbered
-	sent := 0
 	flush := func() error {
 		b := batch
 		batch = nil
-		sent += len(b)
 		return p.post(ctx, b)
 	}
-	err := lines(bytes.NewReader(sampleFeedback), "sample", func(line int, b []byte) error {
-		var s sample
-		if err := json.Unmarshal(b, &s); err != nil {
-			return fmt.Errorf("sample, line %d: %w", line, err)
-		}
-		e := s.event(now)
+	send := func(line int, e *schemas.Event) error {
 		batch = append(batch, numbered{line, schemas.AppendStructured(nil, e)})
 		if len(batch) == 500 {
 			return flush()
 		}
 		return nil
+	}
+	err = lines(bytes.NewReader(sampleFeedback), "sample", func(line int, b []byte) error {
+		var s sample
+		if err := json.Unmarshal(b, &s); err != nil {
+			return fmt.Errorf("sample, line %d: %w", line, err)
+		}
+		e := s.event(now)
+		if answered[s.ID] {
+			e.Data.ConversationID = s.ID
+		}
+		reviews++
+		return send(line, e)
 	})
+	for i := range list {
+		if err != nil {
+			return reviews, invented, err
+		}
+		invented++
+		err = send(i+1, shop.event(&list[i], answered[list[i].ID]))
+	}
 	if err == nil {
 		err = flush()
 	}
-	return sent, err
+	return reviews, invented, err
 }
 
 // event makes a CloudEvent of the sample line. Stars are on a scale of five.
@@ -230,5 +261,15 @@ Where to look:
   ask ClickHouse  curl '%[2]s/?database=%[3]s' --data-binary 'SELECT occurred_at, polarity, text FROM feedback ORDER BY received_at DESC LIMIT 5 FORMAT PrettyCompact'
   NATS            nats --server %[4]s stream ls
   metrics         %[1]s/metrics
-`, a.Gateway, a.Clickhouse, a.Database, a.Nats)
+`, a.Gateway, withoutUser(a.Clickhouse), a.Database, a.Nats)
+}
+
+// withoutUser is an address as it may be shown: without a name and password.
+func withoutUser(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	u.User = nil
+	return u.String()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -19,20 +20,21 @@ func evaluateCommand() command {
 		flags: func(fs *flag.FlagSet) any {
 			o := &evaluateOptions{}
 			fs.BoolVar(&o.json, "json", false, "print one JSON object")
-			fs.StringVar(&o.axis, "axis", "", "what the labels say: polarity, element, intent or s5; default: found out from them")
+			fs.StringVar(&o.axis, "axis", "", "what the labels say, such as polarity, element, intent, s5 or stage; default: found out from them")
+			fs.StringVar(&o.model, "model", "", "model file of train or adapt; empty: the one in the program")
 			return o
 		},
 		run: func(_ context.Context, env *environment, opts any, args []string) error {
 			o := opts.(*evaluateOptions)
-			if !slices.Contains([]string{"", "polarity", "element", "intent", "s5"}, o.axis) {
-				return usagef("--axis takes polarity, element, intent or s5, not %q", o.axis)
+			if o.axis != "" && !slices.Contains(classify.Axes(), classify.Axis(o.axis)) {
+				return usagef("--axis takes one of %v, not %q", classify.Axes(), o.axis)
 			}
 			in, name, err := openInput(env, args)
 			if err != nil {
 				return err
 			}
 			defer in.Close()
-			c, err := classify.Load()
+			c, err := loadClassifier(o.model)
 			if err != nil {
 				return err
 			}
@@ -59,6 +61,26 @@ func processorTime() time.Time {
 }
 
 type evaluateOptions struct {
-	json bool
-	axis string
+	json        bool
+	axis, model string
+}
+
+// loadClassifier returns the classifier of the program, with the weights of a model file if one is named.
+func loadClassifier(model string) (*classify.Classifier, error) {
+	if model == "" {
+		return classify.Load()
+	}
+	file, err := os.ReadFile(model)
+	if err != nil {
+		return nil, fmt.Errorf("read model: %w", err)
+	}
+	h, err := classify.UnmarshalHeads(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", model, err)
+	}
+	c, err := classify.LoadRules()
+	if err != nil {
+		return nil, err
+	}
+	return c.With(h), nil
 }

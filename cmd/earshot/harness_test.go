@@ -34,13 +34,19 @@ func TestMain(m *testing.M) {
 				os.Exit(3)
 			}()
 		}
+		if as := os.Getenv(asFaulty); as != "" {
+			os.Exit(runFaulty(as))
+		}
+		if spec := os.Getenv(reclassifyFaults); spec != "" {
+			os.Exit(reclassifyFaulty(spec, os.Args[2:], os.Stdout, os.Stderr))
+		}
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
 }
 
 // earshot prepares a run of the program on a data folder, every address on a free port.
-func earshot(t *testing.T, dir string, args ...string) *exec.Cmd {
+func earshot(t testing.TB, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -55,6 +61,17 @@ func earshot(t *testing.T, dir string, args ...string) *exec.Cmd {
 	cmd.Env = append(cmd.Env, asMain+"=1", "EARSHOT_DATA_DIR="+dir, "EARSHOT_GATEWAY_ADDR=127.0.0.1:0",
 		"EARSHOT_BROKER_ADDR=127.0.0.1:0", "EARSHOT_ENGINE_ADDR=127.0.0.1:0", "EARSHOT_ENGINE_MEMORY=2048")
 	return cmd
+}
+
+// tool finds a program that a test needs beside Go. Where it is missing the test is skipped, so that the tests run on a
+// fresh machine; .ci/run installs it and takes a skip for a failure.
+func tool(t *testing.T, program, debianPackage string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skipf("%s is not installed: apt-get install %s", program, debianPackage)
+	}
+	return path
 }
 
 // output runs the program to its end and returns what it printed and its exit code.
@@ -73,7 +90,7 @@ func output(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
 // running is a program that stays up.
 type running struct {
 	addresses
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	log  *lockedBuffer
 	done chan struct{} // closed when the process has ended
@@ -98,9 +115,24 @@ func (l *lockedBuffer) String() string {
 }
 
 // startUp starts 'earshot up' and waits until it says that it is ready.
-func startUp(t *testing.T, dir string, env ...string) *running {
+func startUp(t testing.TB, dir string, env ...string) *running {
 	t.Helper()
-	cmd := earshot(t, dir, "up")
+	return start(t, dir, "up", env...)
+}
+
+// start starts a command that stays up and waits until it says that it is ready.
+func start(t testing.TB, dir, command string, env ...string) *running {
+	t.Helper()
+	r := beginUp(t, earshot(t, dir, command), env...)
+	if !r.ready() {
+		t.Fatalf("%s ended before it was ready:\n%s", command, r.log)
+	}
+	return r
+}
+
+// beginUp starts a program that stays up. It is killed at the end of the test at the latest.
+func beginUp(t testing.TB, cmd *exec.Cmd, env ...string) *running {
+	t.Helper()
 	cmd.Env = append(cmd.Env, append(env, asMain+"="+untilEOF)...)
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -115,19 +147,35 @@ func startUp(t *testing.T, dir string, env ...string) *running {
 		cmd.Process.Kill()
 		<-r.done
 		if t.Failed() {
-			t.Logf("log of up:\n%s", r.log)
+			t.Logf("log of %v:\n%s", cmd.Args[1:], r.log)
 		}
 	})
+	return r
+}
+
+// ready waits until the program says that it is, and learns its addresses. It is false if the program ended before that.
+func (r *running) ready() bool {
+	r.t.Helper()
 	for {
 		if line, ok := readyLine(r.log.String()); ok {
-			if err := json.Unmarshal([]byte(line), &r.addresses); err != nil {
-				t.Fatalf("the ready line is not JSON: %v\n%s", err, line)
+			said := struct {
+				*addresses
+				Dir string `json:"data_dir"`
+			}{addresses: &r.addresses}
+			if err := json.Unmarshal([]byte(line), &said); err != nil {
+				r.t.Fatalf("the ready line is not JSON: %v\n%s", err, line)
 			}
-			return r
+			if said.Dir != "" { // the line masks the passwords
+				var err error
+				if r.addresses, err = readAddresses(said.Dir); err != nil {
+					r.t.Fatal(err)
+				}
+			}
+			return true
 		}
 		select {
 		case <-r.done:
-			t.Fatalf("up ended before it was ready:\n%s", r.log)
+			return false
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -148,7 +196,7 @@ func (r *running) stop() {
 	r.cmd.Process.Signal(syscall.SIGTERM)
 	<-r.done
 	if code := r.cmd.ProcessState.ExitCode(); code != 0 {
-		r.t.Fatalf("up ended with code %d:\n%s", code, r.log)
+		r.t.Fatalf("%v ended with code %d:\n%s", r.cmd.Args[1:], code, r.log)
 	}
 }
 
@@ -160,9 +208,18 @@ func (r *running) kill() {
 
 // post sends a body and returns the status and the answer.
 func post(url, contentType string, body []byte, header ...string) (int, []byte, error) {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, bytes.NewReader(body))
+	resp, answer, err := postFor(url, contentType, body, header...)
 	if err != nil {
 		return 0, nil, err
+	}
+	return resp.StatusCode, answer, nil
+}
+
+// postFor is post with the whole head of the response.
+func postFor(url, contentType string, body []byte, header ...string) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
 	}
 	req.Header.Set("Content-Type", contentType)
 	for i := 0; i+1 < len(header); i += 2 {
@@ -170,11 +227,11 @@ func post(url, contentType string, body []byte, header ...string) (int, []byte, 
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, b, err
+	answer, err := io.ReadAll(resp.Body)
+	return resp, answer, err
 }
 
 // event is a CloudEvent as an adapter would send it.
@@ -222,7 +279,7 @@ func ask(t *testing.T, dir, sql string) string {
 }
 
 // dataFolder is a fresh folder with a short path; sockets and engine files do not like long ones.
-func dataFolder(t *testing.T) string {
+func dataFolder(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "data")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/earshot/earshot/schemas"
 )
@@ -45,4 +46,17 @@ func lines(r io.Reader, name string, f func(number int, line []byte) error) erro
 		return fmt.Errorf("%s, line %d: %w; a line may have %d bytes", name, n+1, err, maxLine)
 	}
 	return nil
+}
+
+// parseMoment reads a point in time: a date, a time in RFC 3339, or how long before now it was.
+func parseMoment(s string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d).UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf("want a date such as 2026-11-01, a time such as 2026-11-01T08:00:00Z, or an age such as 36h, not %q", s)
 }

@@ -57,6 +57,8 @@ const (
 	lockFile      = "earshot.lock"
 	addressesFile = "addresses.json"
 	keyFile       = "customer.key"
+	answerKeyFile = "answer.key"
+	ownerFile     = "clickhouse.password"
 )
 
 // addresses are where a running node can be reached; they are printed, and kept in the data folder for other commands.

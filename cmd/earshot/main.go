@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/earshot/earshot/processors/worker"
 )
 
 func main() {
@@ -45,6 +47,8 @@ type environment struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	workerSeen func(*worker.Config) // may change what a worker is given; nil: nothing is changed. No command sets it
 }
 
 // usageError is a command called wrongly; it ends with exit code 2.
@@ -58,7 +62,9 @@ var errReported = errors.New("reported")
 func commands() []command {
 	return []command{
 		demoCommand(), upCommand(), ingestCommand(), processCommand(), migrateCommand(), publishCommand(),
-		queryCommand(), classifyCommand(), evaluateCommand(), reconcileCommand(), benchCommand(), configCommand(),
+		importCommand(), pollCommand(), keyCommand(), eraseCommand(), caseCommand(), customerCommand(), calendarCommand(), queryCommand(), alertCommand(),
+		classifyCommand(), evaluateCommand(), trainCommand(), adaptCommand(), themesCommand(), reclassifyCommand(), reconcileCommand(),
+		auditCommand(), restoredCommand(), dlqCommand(), benchCommand(), configCommand(),
 		doctorCommand(), versionCommand(),
 	}
 }

@@ -104,14 +104,30 @@ func (n *node) startGateway() error {
 		return err
 	}
 	n.opened.add("gateway's NATS connection", func(context.Context) error { nc.Close(); return nil })
-	n.publisher, err = stream.NewPublisher(nc, stream.PublisherConfig{Shards: c.Shards, Registerer: n.registry})
+	n.publisher, err = stream.NewPublisher(nc, stream.PublisherConfig{Shards: c.Shards, Registerer: n.registry, Room: n.room()})
 	if err != nil {
 		return err
 	}
 	n.opened.add("publisher", n.publisher.Close)
+	hooks, publicURL, err := openHooks(c, n.servers.dir)
+	if err != nil {
+		return err
+	}
+	if c.PublicURL != "" {
+		publicURL = c.PublicURL
+	}
+	keys, err := openKeys(c, n.servers.dir)
+	if err != nil {
+		return err
+	}
+	answers, err := answerKey(c, n.servers.dir)
+	if err != nil {
+		return err
+	}
 	g, err := gateway.New(gateway.Config{
+		Keys: keys, Hooks: hooks, PublicURL: publicURL, AnswerKey: answers,
 		Log: n.publisher, Shards: c.Shards, Now: time.Now, Registerer: n.registry, Gatherer: n.registry,
-		Logger: n.log.With().Str("component", "gateway").Logger(), Ready: n.checks(), EventsPerSecond: c.GatewayRate,
+		Logger: n.log.With().Str("component", "gateway").Logger(), Ready: n.checks(), Notices: n.notices(), EventsPerSecond: c.GatewayRate,
 	})
 	if err != nil {
 		return err
@@ -134,11 +150,11 @@ func (n *node) checks() map[string]func(context.Context) error {
 	checks := map[string]func(context.Context) error{
 		"log": func(ctx context.Context) error {
 			for _, s := range n.shards {
-				if _, err := s.Last(ctx); err != nil {
+				if err := s.Full(ctx); err != nil {
 					return err
 				}
 			}
-			return nil
+			return n.publisher.Refusing()
 		},
 	}
 	if n.servers.broker != nil {
@@ -149,6 +165,23 @@ func (n *node) checks() map[string]func(context.Context) error {
 		checks["workers"] = func(context.Context) error { return n.work.halts() }
 	}
 	return checks
+}
+
+// room says why the embedded broker takes no events, if there is one.
+func (n *node) room() func() error {
+	if n.servers.broker == nil {
+		return nil
+	}
+	return n.servers.broker.Room
+}
+
+// notices are what /readyz?verbose tells besides. A fault in what is stored does not make the node unready: it takes and
+// stores events as before, and turning them away would add an outage to the fault.
+func (n *node) notices() map[string]func(context.Context) error {
+	if n.work == nil {
+		return nil
+	}
+	return map[string]func(context.Context) error{"audit": n.work.audited}
 }
 
 // addresses are where the node can be reached.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -17,7 +19,7 @@ func TestEventsWaitForAnAbsentClickHouse(t *testing.T) {
 	addr := l.Addr().String()
 	l.Close()
 	dir := dataFolder(t)
-	outside := []string{"EARSHOT_CLICKHOUSE_DSN=http://" + addr, "EARSHOT_DATABASE=away"}
+	outside := []string{"EARSHOT_CLICKHOUSE_DSN=http://owner:known@" + addr, "EARSHOT_DATABASE=away"}
 	up := startUp(t, dir, outside...)
 	if code, answer, err := post(up.Gateway+"/v1/feedback", "text/plain", []byte("Nobody answered.")); err != nil || code != http.StatusAccepted {
 		t.Fatalf("without ClickHouse: %d %s %v", code, answer, err)
@@ -30,7 +32,14 @@ func TestEventsWaitForAnAbsentClickHouse(t *testing.T) {
 	if resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d although ClickHouse is away", resp.StatusCode)
 	}
-	startUp(t, dataFolder(t), "EARSHOT_ENGINE_ADDR="+addr) // its engine is the ClickHouse that was missed
+	missed := dataFolder(t)
+	if err := os.Mkdir(missed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(missed, ownerFile), []byte("known"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	startUp(t, missed, "EARSHOT_ENGINE_ADDR="+addr) // its engine is the ClickHouse that was missed
 	cmd := earshot(t, dir, "reconcile", "--json")
 	cmd.Env = append(cmd.Env, outside...)
 	for {

@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"github.com/earshot/earshot/ingest/stream"
 	"github.com/earshot/earshot/processors/classify"
 	"github.com/earshot/earshot/processors/privacy"
 	"github.com/earshot/earshot/processors/worker"
+	"github.com/earshot/earshot/processors/worker/remote"
 	"github.com/earshot/earshot/sinks/clickhouse"
 )
 
@@ -20,35 +25,29 @@ import (
 type processing struct {
 	n    *node
 	base worker.Config // what all workers share, without log and store
+	call *alerting     // nil: alerts are off
 
 	running sync.WaitGroup
+	audits  *auditMetrics
 
 	mu     sync.Mutex
 	store  *clickhouse.Store // nil until ClickHouse was reached
+	audit  *auditor          // likewise
 	halted map[int]error     // by shard
 }
 
 // startProcessing starts the workers. An outside ClickHouse that is out of reach does not keep the node from starting:
 // events are taken into the log, and the workers begin when it is back.
 func startProcessing(ctx context.Context, n *node) (*processing, error) {
-	c := &n.env.config
-	secret, err := customerKey(c, n.servers.dir)
+	base, err := loadWorkerConfig(&n.env.config, n.servers.dir, n.log, n.registry)
 	if err != nil {
 		return nil, err
 	}
-	keyer, err := privacy.NewKeyer(secret)
-	if err != nil {
+	base.Metrics = worker.NewMetrics(n.registry)
+	p := &processing{n: n, halted: map[int]error{}, audits: newAuditMetrics(n.registry), base: base}
+	if p.call, err = newAlerting(&n.env.config, n.registry, n.log); err != nil {
 		return nil, err
 	}
-	classifier, err := classify.Load()
-	if err != nil {
-		return nil, err
-	}
-	p := &processing{n: n, halted: map[int]error{}, base: worker.Config{
-		Classifier: classifier, Keyer: keyer, Metrics: worker.NewMetrics(n.registry),
-		Logger:    n.log.With().Str("component", "worker").Logger(),
-		BatchRows: c.BatchRows, Linger: c.Linger, InsightMaxAge: c.InsightMaxAge, DedupCapacity: c.DedupIDs,
-	}}
 	running, stop := context.WithCancel(context.Background())
 	n.opened.add("workers", func(context.Context) error { stop(); return p.close() })
 	err = p.begin(ctx, running)
@@ -58,6 +57,84 @@ func startProcessing(ctx context.Context, n *node) (*processing, error) {
 	n.log.Error().Err(err).Msg("ClickHouse is out of reach: events are taken and wait in the log until it is back")
 	p.running.Go(func() { p.keepTrying(running) })
 	return p, nil
+}
+
+// loadWorkerConfig loads what all workers share.
+func loadWorkerConfig(c *Config, dir string, log zerolog.Logger, registry prometheus.Registerer) (worker.Config, error) {
+	secrets, err := customerKeys(c, dir)
+	if err != nil {
+		return worker.Config{}, err
+	}
+	keyer, err := privacy.NewKeyer(secrets...)
+	if err != nil {
+		return worker.Config{}, err
+	}
+	classifier, err := loadLabeller(c, c.ClassifierBudget, log, registry)
+	if err != nil {
+		return worker.Config{}, err
+	}
+	masker, err := loadMasker(c)
+	if err != nil {
+		return worker.Config{}, err
+	}
+	return workerConfig(c, classifier, keyer, masker, log), nil
+}
+
+// loadMasker loads what masks personal data; nil: it is not to be masked.
+func loadMasker(c *Config) (*privacy.Masker, error) {
+	if !c.Mask {
+		return nil, nil
+	}
+	if c.MaskPatterns == "" {
+		return privacy.NewMasker()
+	}
+	f, err := os.Open(c.MaskPatterns)
+	if err != nil {
+		return nil, fmt.Errorf("open EARSHOT_MASK_PATTERNS: %w", err)
+	}
+	defer f.Close()
+	m, err := privacy.NewMasker(f)
+	if err != nil {
+		return nil, fmt.Errorf("EARSHOT_MASK_PATTERNS %s: %w; the shipped national_ids.tsv shows the form", c.MaskPatterns, err)
+	}
+	return m, nil
+}
+
+// loadLabeller loads the shipped classifier and those that were adapted to tenants, and the model elsewhere that is asked
+// about what they are unsure of, if there is one. budget is how long a batch may wait for it; registry may be nil.
+func loadLabeller(c *Config, budget time.Duration, log zerolog.Logger, registry prometheus.Registerer) (worker.Labeller, error) {
+	shipped, err := classify.Load()
+	if err != nil {
+		return nil, err
+	}
+	tenants, err := tenantModels(c, shipped)
+	if err != nil {
+		return nil, err
+	}
+	out := worker.Adapted{Labeller: shipped, Tenants: map[string]worker.Labeller{}}
+	for tenant, own := range tenants {
+		out.Tenants[tenant] = own
+	}
+	if c.ClassifierURL.Reveal() == "" {
+		return out, nil
+	}
+	out.Second, err = remote.New(remote.Config{
+		URL: c.ClassifierURL.Reveal(), Key: c.ClassifierKey.Reveal(), Below: float32(c.ClassifierBelow), Batch: c.ClassifierBatch,
+		Timeout: c.ClassifierTimeout, Budget: budget, Derive: shipped.Derive, Registry: registry,
+		Logger: log.With().Str("component", "classifier").Logger(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("EARSHOT_CLASSIFIER_URL: %w", err)
+	}
+	return out, nil
+}
+
+// workerConfig is what all workers share, without log and store.
+func workerConfig(c *Config, classifier worker.Classifier, keyer *privacy.Keyer, masker *privacy.Masker, log zerolog.Logger) worker.Config {
+	return worker.Config{
+		Classifier: classifier, Keyer: keyer, Masker: masker, Logger: log.With().Str("component", "worker").Logger(),
+		BatchRows: c.BatchRows, Linger: c.Linger, Takeover: c.Takeover, InsightMaxAge: c.InsightMaxAge, DedupCapacity: c.DedupIDs,
+	}
 }
 
 func isPermanent(err error) bool {
@@ -83,7 +160,9 @@ func (p *processing) keepTrying(running context.Context) {
 	}
 }
 
-// begin opens the store, brings its schema up to date and starts the workers.
+// begin opens the store, brings its schema up to date and starts the workers and the auditor. The first audit is made
+// beside the workers: it counts only what is committed, so that it need not hold them up, and the gateway takes events in
+// any case.
 func (p *processing) begin(ctx, running context.Context) error {
 	store, err := openStore(ctx, p.n.env, p.n.servers, p.n.log)
 	if err != nil {
@@ -92,6 +171,16 @@ func (p *processing) begin(ctx, running context.Context) error {
 	if _, err := store.Migrate(ctx, clickhouse.MigrateOptions{Sole: p.n.servers.engine}); err != nil {
 		return errors.Join(err, store.Close())
 	}
+	live, err := store.Live(ctx) // what a shard without a checkpoint begins with
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	shelf, err := openLibrary(ctx, store)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	base := p.base
+	base.Classifier = shelf.with(base.Classifier)
 	nc, js, err := stream.Connect(p.n.servers.natsURL, "earshot-worker", p.n.log)
 	if err != nil {
 		return errors.Join(err, store.Close())
@@ -103,13 +192,21 @@ func (p *processing) begin(ctx, running context.Context) error {
 			return errors.Join(err, store.Close())
 		}
 	}
+	auditor, err := newAuditor(ctx, p.n.servers.natsURL, p.n.env.config.Shards, store, p.audits, p.n.log.With().Str("component", "audit").Logger())
+	if err != nil {
+		nc.Close()
+		return errors.Join(err, store.Close())
+	}
 	p.mu.Lock()
-	p.store = store
+	p.store, p.audit = store, auditor
 	p.mu.Unlock()
 	var workers sync.WaitGroup
 	for shard, log := range logs {
-		cfg := p.base
-		cfg.Shard, cfg.Log, cfg.Store = shard, log, store
+		cfg := base
+		cfg.Shard, cfg.Log, cfg.Store, cfg.Keys, cfg.Generation = shard, log, store, store, live
+		if p.n.env.workerSeen != nil {
+			p.n.env.workerSeen(&cfg)
+		}
 		workers.Go(func() {
 			defer log.Close()
 			if err := worker.New(cfg).Run(running); err != nil {
@@ -118,6 +215,27 @@ func (p *processing) begin(ctx, running context.Context) error {
 		})
 	}
 	p.running.Go(func() { workers.Wait(); nc.Close() })
+	p.running.Go(func() {
+		defer auditor.close()
+		onTheClock(running, p.n.env.config.AuditEvery, auditor.round)
+	})
+	quotes := p.base.Masker
+	if quotes == nil { // what leaves the store is masked in any case
+		if quotes, err = privacy.NewMasker(); err != nil {
+			return err
+		}
+	}
+	p.running.Go(func() { finishSwitches(running, p.n, base, store) })
+	p.running.Go(func() { p.keepThemes(running, store, shelf) })
+	p.running.Go(func() { reviseOnChange(running, p.n, store) })
+	p.running.Go(func() { eraseOnRequest(running, p.n, p.base.Keyer, store) })
+	if p.call != nil {
+		p.running.Go(func() {
+			if err := p.call.run(running, p.n.servers.natsURL, store, quotes); err != nil {
+				p.n.log.Error().Err(err).Msg("alerts are not evaluated: restart the node when the broker is there")
+			}
+		})
+	}
 	return nil
 }
 
@@ -154,6 +272,17 @@ func (p *processing) reachable(ctx context.Context) error {
 		return errors.New("ClickHouse has not been reached yet; events wait in the log")
 	}
 	return store.Ping(ctx)
+}
+
+// audited says what the last audit found wrong.
+func (p *processing) audited(context.Context) error {
+	p.mu.Lock()
+	a := p.audit
+	p.mu.Unlock()
+	if a == nil {
+		return nil // the check of the store says why
+	}
+	return a.err()
 }
 
 // drain waits until the workers have committed everything the log holds now. Halted shards are not waited for.

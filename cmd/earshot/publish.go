@@ -28,6 +28,7 @@ type publishOptions struct {
 	batch    int
 	parallel int
 	tenant   string
+	key      string // API key; "": none is sent
 }
 
 func publishCommand() command {
@@ -57,6 +58,7 @@ func publishCommand() command {
 					return err
 				}
 			}
+			o.key = env.config.SendKey.Reveal()
 			p := newPublication(o, name, env.stderr)
 			if err := p.send(ctx, in); err != nil {
 				return err
@@ -172,25 +174,38 @@ func (p *publication) refuse(line int, why string) {
 	fmt.Fprintf(p.faults, "%s, line %d: %s\n", p.name, line, why)
 }
 
+// longestWait is how long the gateway may tell a sender to wait before it asks again.
+const longestWait = time.Minute
+
+// errLimited says that the gateway wants to be asked again later.
+type errLimited struct{ wait time.Duration }
+
+func (e errLimited) Error() string {
+	return "the gateway takes no more for now: the sender is over its rate"
+}
+
 // post sends one batch until it is answered for good. A batch with faulty events is sent again without them.
 func (p *publication) post(ctx context.Context, batch []numbered) error {
 	const longest = 10 * time.Second
-	pause := 100 * time.Millisecond
+	began, pause := time.Now(), 100*time.Millisecond
 	for len(batch) > 0 {
 		again, left, err := p.try(ctx, batch)
+		var limited errLimited
 		switch {
 		case err != nil && !again:
 			return err
 		case err == nil:
 			batch = left
 			continue
+		case errors.As(err, &limited): // all is well, only not yet
+			began, pause = time.Now(), 100*time.Millisecond
 		}
 		select {
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
-		case <-time.After(pause):
+		case <-time.After(max(pause, limited.wait)):
 		}
-		if pause = min(2*pause, longest); time.Since(p.began) > time.Hour {
+		if pause = min(2*pause, longest); time.Since(began) > time.Hour {
 			return err
 		}
 	}
@@ -211,6 +226,9 @@ func (p *publication) try(ctx context.Context, batch []numbered) (again bool, le
 		return false, nil, err
 	}
 	req.Header.Set("Content-Type", schemas.ContentTypeBatch)
+	if p.o.key != "" {
+		req.Header.Set("Authorization", "Bearer "+p.o.key)
+	}
 	resp, err := p.client.Do(req)
 	if err != nil {
 		return ctx.Err() == nil && !strings.Contains(err.Error(), "connection refused"), nil, fmt.Errorf("send to %s: %w; is the gateway running?", p.o.url, err)
@@ -220,7 +238,10 @@ func (p *publication) try(ctx context.Context, batch []numbered) (again bool, le
 	case http.StatusAccepted:
 		p.accepted.Add(int64(len(batch)))
 		return false, nil, nil
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
+		after, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0: it does not say
+		return true, nil, errLimited{min(max(time.Duration(after)*time.Second, 0), longestWait)}
+	case http.StatusServiceUnavailable:
 		return true, nil, fmt.Errorf("the gateway answers %s", resp.Status)
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		left, err := p.without(batch, answer)

@@ -16,6 +16,7 @@ type queryOptions struct {
 	format string
 	name   string
 	list   bool
+	exact  bool // CSV as it is
 	params paramFlags
 }
 
@@ -38,13 +39,15 @@ func (p paramFlags) Set(s string) error {
 func queryCommand() command {
 	return command{
 		name: "query", args: `["SELECT …"]`, summary: "ask ClickHouse, in SQL or by a query's name",
-		help: "Runs SQL, or one of the named queries (--list), and prints the answer in any ClickHouse format.\nExamples:\n  earshot query \"SELECT channel, count() FROM feedback GROUP BY channel\"\n  earshot query --name worst_themes --param tenant=demo",
+		help: "Runs SQL, or one of the named queries (--list), and prints the answer in any ClickHouse format. In CSV, a text that a\nspreadsheet would run as a formula gets an apostrophe before it; not with --literal.\nExamples:\n  earshot query \"SELECT channel, count() FROM feedback GROUP BY channel\"\n  earshot query --name worst_themes --tenant demo\n  earshot query --name csat --tenant demo --by week",
 		flags: func(fs *flag.FlagSet) any {
 			o := &queryOptions{params: paramFlags{}}
 			fs.StringVar(&o.format, "format", "PrettyCompact", "ClickHouse output `format`, such as JSONEachRow, CSVWithNames or TSV")
 			fs.StringVar(&o.name, "name", "", "run the named query `NAME` instead of SQL")
 			fs.BoolVar(&o.list, "list", false, "list the named queries with their parameters")
+			fs.BoolVar(&o.exact, "literal", false, "in CSV, write texts that begin like formulas as they are")
 			fs.Var(o.params, "param", "`name=value` of a query parameter; may be repeated")
+			fs.Func("by", "short for --param by=`PERIOD`: minute, hour, day, week, month or all", func(v string) error { o.params["by"] = v; return nil })
 			fs.Func("tenant", "short for --param tenant=`T`", func(v string) error { o.params["tenant"] = v; return nil })
 			return o
 		},
@@ -77,6 +80,7 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 		rest := flag.NewFlagSet("earshot query", flag.ContinueOnError)
 		rest.SetOutput(env.stderr)
 		rest.StringVar(&o.format, "format", o.format, "")
+		rest.BoolVar(&o.exact, "literal", o.exact, "")
 		rest.Var(o.params, "param", "")
 		if err := rest.Parse(args[1:]); err != nil || rest.NArg() > 0 {
 			return usagef("takes one statement; quote it as one argument")
@@ -91,10 +95,14 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 	if err != nil {
 		return err
 	}
-	if named.Name != "" {
-		return store.Named(ctx, named, o.params, o.format, env.stdout)
+	out := env.stdout
+	if strings.HasPrefix(strings.ToUpper(o.format), "CSV") && !o.exact {
+		out = &unformula{w: out}
 	}
-	return store.Query(ctx, text, o.params, o.format, env.stdout)
+	if named.Name != "" {
+		return store.Named(ctx, named, o.params, o.format, out)
+	}
+	return store.Query(ctx, text, o.params, o.format, out)
 }
 
 func listQueries(w io.Writer) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"github.com/earshot/earshot/ingest/stream"
 	"github.com/earshot/earshot/schemas"
@@ -27,17 +28,24 @@ type balance struct {
 }
 
 type reconcileOptions struct {
-	json bool
-	wait time.Duration
+	json   bool
+	wait   time.Duration
+	since  time.Time
+	byHour bool
 }
 
 func reconcileCommand() command {
 	return command{
 		name: "reconcile", summary: "prove that what was accepted is what is stored",
-		help: "Counts the messages of the log, the rows of the table and the dead letters, shard by shard, holds them against\nthe ledger, and exits 1 unless accepted = stored + duplicates + dead.\nExample: earshot reconcile --json",
+		help: "Counts the messages of the log, the rows of the table and the dead letters, shard by shard, holds them against\nthe ledger, and exits 1 unless accepted = stored + duplicates + dead.\n--by-hour goes through the log message by message instead of believing counts: each must be a row, a dead letter, or a\nduplicate of an event that is stored elsewhere. It counts by the hour of receipt (UTC) and channel, and names the first\nmessages that are none of these or more than one; difference is how many there are. --since does so for a part of the log\nand prints only what differs. What is past the log's age cannot be compared.\nExample: earshot reconcile --by-hour --since 24h",
 		flags: func(fs *flag.FlagSet) any {
 			o := &reconcileOptions{}
 			fs.BoolVar(&o.json, "json", false, "print one JSON object")
+			fs.BoolVar(&o.byHour, "by-hour", false, "compare message by message, and print every hour and channel")
+			fs.Func("since", "compare what was received since `TIME`: a date, a time, or an age such as 36h; default: all that the log has", func(v string) (err error) {
+				o.since, err = parseMoment(v, time.Now())
+				return err
+			})
 			fs.DurationVar(&o.wait, "wait", 30*time.Second, "how long to wait for the workers to catch up")
 			return o
 		},
@@ -53,44 +61,67 @@ func reconcileCommand() command {
 func runReconcile(ctx context.Context, env *environment, o *reconcileOptions) (err error) {
 	var opened closers
 	defer func() { err = opened.closeAfter(err) }()
-	log := newLogger(&env.config, env.stderr).Level(warnLevel)
-	s, err := locate(ctx, env, need{nats: true, clickhouse: true}, log, &opened)
+	k, err := openBooks(ctx, env, "earshot-reconcile", &opened)
 	if err != nil {
 		return err
 	}
-	nc, js, err := stream.Connect(s.natsURL, "earshot-reconcile", log)
-	if err != nil {
-		return err
-	}
-	opened.add("NATS connection", func(context.Context) error { nc.Close(); return nil })
-	store, err := openStore(ctx, env, s, log)
-	if err != nil {
-		return err
-	}
-	opened.add("store", func(context.Context) error { return store.Close() })
-	shards, err := openShards(ctx, js, nc, env.config.Shards)
-	if err != nil {
-		return err
-	}
+	js, shards, store := k.js, k.shards, k.store
 	b, faults, err := reconcile(ctx, js, shards, store, o.wait)
 	if err != nil {
 		return err
 	}
+	hourly, err := compareHours(ctx, env, o, js, shards, store)
+	if err != nil {
+		return err
+	}
 	if o.json {
-		if err := json.NewEncoder(env.stdout).Encode(b); err != nil {
+		if err := json.NewEncoder(env.stdout).Encode(struct {
+			balance
+			*hourlyBalance
+		}{b, hourly}); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(env.stdout, "accepted   %10d\nstored     %10d\nduplicates %10d\ndead       %10d\npending    %10d\n", b.Accepted, b.Stored, b.Duplicates, b.Dead, b.Pending)
 		fmt.Fprintf(env.stdout, "exact      %10v\n", b.Exact)
+		hourly.print(env, o.byHour)
 	}
 	for _, f := range faults {
 		fmt.Fprintln(env.stderr, f)
 	}
-	if !b.Exact {
+	if !b.Exact || hourly.differs() {
 		return errReported
 	}
 	return nil
+}
+
+// books are what a command looks at that holds log, ledger and table against each other.
+type books struct {
+	*servers
+	log    zerolog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	store  *clickhouse.Store
+	shards []*stream.Shard
+}
+
+// openBooks finds or starts the servers; name is what NATS shows for the connection.
+func openBooks(ctx context.Context, env *environment, name string, opened *closers) (*books, error) {
+	k := &books{log: newLogger(&env.config, env.stderr).Level(warnLevel)}
+	var err error
+	if k.servers, err = locate(ctx, env, need{nats: true, clickhouse: true}, k.log, opened); err != nil {
+		return nil, err
+	}
+	if k.nc, k.js, err = stream.Connect(k.natsURL, name, k.log); err != nil {
+		return nil, err
+	}
+	opened.add("NATS connection", func(context.Context) error { k.nc.Close(); return nil })
+	if k.store, err = openStore(ctx, env, k.servers, k.log); err != nil {
+		return nil, err
+	}
+	opened.add("store", func(context.Context) error { return k.store.Close() })
+	k.shards, err = openShards(ctx, k.js, k.nc, env.config.Shards)
+	return k, err
 }
 
 // position is how far a shard's worker has come against its log.
@@ -175,6 +206,13 @@ func reconcile(ctx context.Context, js jetstream.JetStream, shards []*stream.Sha
 		if err != nil {
 			return b, nil, err
 		}
+		if letters > cp.Dead { // there may be some of a log that this one took the place of
+			own, err := shards[p.shard].Dead(ctx)
+			if err != nil {
+				return b, nil, err
+			}
+			letters = min(letters, uint64(len(own)))
+		}
 		b.Accepted += p.last
 		b.Stored += stored
 		b.Duplicates += cp.Duplicates
@@ -197,6 +235,15 @@ func reconcile(ctx context.Context, js jetstream.JetStream, shards []*stream.Sha
 		}
 		if letters > cp.Dead || whole && letters < cp.Dead {
 			fault(p.shard, "the ledger says %d dead letters, but %d are there", cp.Dead, letters)
+		}
+	}
+	if len(positions) > 0 {
+		repeats, err := store.Repeats(ctx, max(positions[0].cp.Generation, 1))
+		if err != nil {
+			return b, nil, err
+		}
+		if repeats > 0 {
+			faults = append(faults, fmt.Sprintf("%d events are stored a second time under another sequence: 'earshot audit' says more", repeats))
 		}
 	}
 	b.Exact = len(faults) == 0

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -54,13 +56,28 @@ func openServers(ctx context.Context, env *environment, want need, log zerolog.L
 		return nil, err
 	}
 	opened.add("lock", func(context.Context) error { return lock.Close() })
+	// What the servers write is customers' words, and they choose its permissions themselves.
+	syscall.Umask(0o077)
 	// The engine first: it is what may need a download, and nothing should listen while that goes on.
 	if start.clickhouse {
 		library, err := engine.Library(ctx, engine.LibraryConfig{Path: c.LibraryPath, Progress: env.stderr})
 		if err != nil {
 			return nil, err
 		}
+		analysts := engine.Analysts{Database: c.Database}
+		if c.AnalystPasswordFile != "" {
+			password, err := readPrivate(c.AnalystPasswordFile, "the analysts' password")
+			if err != nil {
+				return nil, err
+			}
+			analysts.Password = strings.TrimSpace(string(password))
+		}
+		password, err := ownerPassword(dir)
+		if err != nil {
+			return nil, err
+		}
 		e, err := engine.Start(ctx, engine.Config{
+			User: "owner", Password: password, Analysts: &analysts,
 			Library: library, Dir: filepath.Join(dir, "clickhouse"), Addr: c.EngineAddr,
 			MaxMemory: c.EngineMemory << 20, Logger: log.With().Str("component", "engine").Logger(),
 		})
@@ -137,32 +154,56 @@ func locateStore(ctx context.Context, env *environment, log zerolog.Logger, open
 	return store, s, nil
 }
 
-// customerKey reads the secret of customer keys; in a data folder of our own it is made when it is missing.
-func customerKey(c *Config, dir string) ([]byte, error) {
-	path := c.CustomerKeyFile
+// answerKey reads the secret that signs links for customers, made like the customer key; nil where nothing says where it
+// is: then there are no links.
+func answerKey(c *Config, dir string) ([]byte, error) {
+	if c.AnswerKeyFile == "" && dir == "" {
+		return nil, nil
+	}
+	return secretFile("answer key", c.AnswerKeyFile, dir, answerKeyFile)
+}
+
+// secretFile reads the secret that a file holds; one that nobody named is in the data folder and made when it is missing.
+func secretFile(what, path, dir, name string) ([]byte, error) {
 	if path == "" {
-		if dir == "" {
-			return nil, errors.New("EARSHOT_CUSTOMER_KEY_FILE is not set: with outside servers every process must be given the same secret file")
-		}
-		path = filepath.Join(dir, keyFile)
+		path = filepath.Join(dir, name)
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			secret := make([]byte, 32)
 			rand.Read(secret)
 			if err := os.WriteFile(path, secret, 0o400); err != nil {
-				return nil, fmt.Errorf("make the customer key: %w", err)
+				return nil, fmt.Errorf("make the %s: %w", what, err)
 			}
 		}
 	}
+	return readPrivate(path, "the "+what)
+}
+
+// ownerPassword is the password with which the embedded ClickHouse can be written to. It is made once and lies in the data
+// folder, so that whoever can read that can do there what they want.
+func ownerPassword(dir string) (string, error) {
+	path := filepath.Join(dir, ownerFile)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		err := os.WriteFile(path+".new", []byte(rand.Text()+"\n"), 0o400)
+		if err = errors.Join(err, os.Rename(path+".new", path)); err != nil {
+			return "", fmt.Errorf("make the password of the embedded ClickHouse: %w", err)
+		}
+	}
+	b, err := readPrivate(path, "the password of the embedded ClickHouse")
+	return strings.TrimSpace(string(b)), err
+}
+
+// readPrivate reads a file that nobody else may read; what names it in errors.
+func readPrivate(path, what string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the customer key: %w", err)
+		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("the customer key %s can be read by others (%v): chmod 400 it", path, info.Mode().Perm())
+		return nil, fmt.Errorf("%s %s can be read by others (%v): chmod 400 it", what, path, info.Mode().Perm())
 	}
 	secret, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the customer key: %w", err)
+		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	return secret, nil
 }

@@ -14,11 +14,18 @@ import (
 	"github.com/earshot/earshot/sinks/clickhouse/engine"
 )
 
+type versionOptions struct{ json, sbom bool }
+
 func versionCommand() command {
 	return command{
 		name: "version", summary: "print the version and what it is built from",
-		help:  "Prints the version, the Go release, the pinned engine and the classifier's model.\nExample: earshot version --json",
-		flags: func(fs *flag.FlagSet) any { return fs.Bool("json", false, "print one JSON object") },
+		help: "Prints the version, the Go release, the pinned engine and the classifier's model. With --sbom: everything this binary is\nbuilt from, as a CycloneDX document.\nExample: earshot version --json",
+		flags: func(fs *flag.FlagSet) any {
+			o := &versionOptions{}
+			fs.BoolVar(&o.json, "json", false, "print one JSON object")
+			fs.BoolVar(&o.sbom, "sbom", false, "print a bill of materials (CycloneDX 1.6, JSON)")
+			return o
+		},
 		run: func(_ context.Context, env *environment, opts any, args []string) error {
 			if err := nothingAfter(args); err != nil {
 				return err
@@ -27,7 +34,11 @@ func versionCommand() command {
 			if err != nil {
 				return err
 			}
-			if *opts.(*bool) {
+			o := opts.(*versionOptions)
+			if o.sbom {
+				return writeSBOM(env.stdout, v)
+			}
+			if o.json {
 				return json.NewEncoder(env.stdout).Encode(v)
 			}
 			fmt.Fprintf(env.stdout, "earshot %s\n  revision   %s\n  go         %s\n  platform   %s\n  clickhouse engine package %s\n  classifier %s\n", v.Version, v.Revision, v.Go, v.Platform, v.Engine, v.Model)

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-
-	"github.com/earshot/earshot/schemas"
 )
 
 // Broker is a running embedded server. Its methods may be called at the same time from many goroutines.
@@ -20,23 +18,25 @@ type Broker struct {
 	host string
 	port int // as picked; a restart listens on the same
 
-	mu  sync.Mutex
-	srv *server.Server // nil while a restart is under way or has failed
+	mu     sync.Mutex
+	srv    *server.Server // nil while a restart is under way or has failed
+	low    error          // why events are refused, nil while the disk has room
+	looked time.Time      // when the disk was asked last
 
 	stop  context.CancelFunc
 	done  chan struct{} // closed when the watchdog has ended
 	once  sync.Once
-	check func(*server.Server) error  // health of the server; a field so that a test can make a server ill
-	free  func(string) (int64, error) // bytes free on the disk of a directory, likewise
+	check func(*server.Server) error                 // health of the server; a field so that a test can make a server ill
+	disk  func(string) (free, size int64, err error) // of the disk of a directory, in bytes, likewise
 }
 
 // Start starts the server, waits until its streams are recovered and clients can connect, and watches over it until
 // [Broker.Close]. The end of ctx abandons the start; it does not stop a server that has started.
 func Start(ctx context.Context, cfg Config) (*Broker, error) {
-	return start(ctx, cfg, health, diskFree)
+	return start(ctx, cfg, health, diskRoom)
 }
 
-func start(ctx context.Context, cfg Config, check func(*server.Server) error, free func(string) (int64, error)) (*Broker, error) {
+func start(ctx context.Context, cfg Config, check func(*server.Server) error, disk func(string) (int64, int64, error)) (*Broker, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -51,7 +51,8 @@ func start(ctx context.Context, cfg Config, check func(*server.Server) error, fr
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{cfg: cfg, host: host, port: port, done: make(chan struct{}), check: check, free: free}
+	b := &Broker{cfg: cfg, host: host, port: port, done: make(chan struct{}), check: check, disk: disk}
+	b.lookForRoom(0)
 	srv, err := b.run(ctx)
 	if err != nil {
 		return nil, err
@@ -72,13 +73,17 @@ func (b *Broker) run(ctx context.Context) (*server.Server, error) {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
+	most := b.cfg.MaxStore
+	if most == 0 { // the server's own default is three quarters of what is free now, for the ledger too, until it is restarted
+		most = unbounded
+	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName:             "earshot",
 		Host:                   b.host,
 		Port:                   port,
 		JetStream:              true,
 		StoreDir:               b.cfg.Dir,
-		JetStreamMaxStore:      b.cfg.MaxStore,
+		JetStreamMaxStore:      most,
 		SyncAlways:             true, // what is acknowledged is on disk
 		MaxPayload:             MaxPayload,
 		NoSigs:                 true, // the process is not the server's to end
@@ -90,10 +95,11 @@ func (b *Broker) run(ctx context.Context) (*server.Server, error) {
 	log := &logger{to: b.cfg.Logger, died: make(chan struct{})}
 	srv.SetLoggerV2(log, false, false, false)
 	// Before the first client can connect, so that no event is stored under its unmapped subject.
-	for _, m := range schemas.Mappings(b.cfg.Shards) {
-		if err := srv.GlobalAccount().AddMapping(m.From, m.To); err != nil {
-			return nil, fmt.Errorf("broker: map %s to %s: %w", m.From, m.To, err)
-		}
+	b.mu.Lock()
+	err = b.route(srv, b.low == nil)
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
 	srv.Start()
 	if err := b.ready(ctx, srv, log); err != nil {
@@ -129,8 +135,17 @@ func (b *Broker) URL() string {
 	return "nats://" + net.JoinHostPort(b.host, strconv.Itoa(b.port))
 }
 
-// Healthy reports what is wrong with the server, streams included, or nil. An unhealthy server may still answer reads.
+// Healthy reports what is wrong with the server, streams included, or why it refuses events, or nil. An unhealthy server
+// may still answer reads.
 func (b *Broker) Healthy() error {
+	if err := b.well(); err != nil {
+		return err
+	}
+	return b.Room()
+}
+
+// well reports what is wrong with the server itself.
+func (b *Broker) well() error {
 	b.mu.Lock()
 	srv := b.srv
 	b.mu.Unlock()
@@ -148,8 +163,7 @@ func (b *Broker) Close() error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.srv != nil {
-			b.srv.Shutdown()
-			b.srv.WaitForShutdown()
+			b.end(b.srv, b.check(b.srv) != nil)
 			b.srv = nil
 		}
 	})

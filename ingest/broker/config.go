@@ -17,7 +17,7 @@ const (
 	DefaultAddr           = "127.0.0.1:4222"
 	DefaultCheckEvery     = 5 * time.Second
 	DefaultUnhealthyAfter = 3
-	DefaultMinFree        = 256 << 20 // half a minute of events of 400 bytes at 20,000 a second
+	DefaultMinFree        = 256 << 20 // the ledger of some 250,000 events that all raise an insight, a kilobyte each
 	DefaultStartTimeout   = time.Minute
 )
 
@@ -35,10 +35,10 @@ type Config struct {
 	Shards int            // number of shards the subject mappings spread keys over, at least 1
 	Logger zerolog.Logger // receives the server's warnings and errors, and the watchdog's changes of state
 
-	MaxStore       int64         // bytes all streams together may take; 0: three quarters of what the disk has free at the start
+	MaxStore       int64         // bytes all streams together may take; 0: as much as the disk has
 	CheckEvery     time.Duration // time between two health checks; 0: [DefaultCheckEvery]
 	UnhealthyAfter int           // failed checks in a row before a restart; 0: [DefaultUnhealthyAfter]
-	MinFree        int64         // bytes the disk must have free before a restart is tried; 0: [DefaultMinFree]
+	MinFree        int64         // bytes of the disk kept for the ledger, an eighth of it at most; see [Broker.Room]; 0: [DefaultMinFree]
 	StartTimeout   time.Duration // how long recovering the streams may take; 0: [DefaultStartTimeout]
 }
 

@@ -51,7 +51,7 @@ func TestAFullDiskFreezesAndHeals(t *testing.T) {
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
 	var lines log
 	b, err := Start(context.Background(), Config{Dir: dir + "/js", Addr: "127.0.0.1:0", Shards: 1, CheckEvery: 20 * time.Millisecond,
-		MaxStore: 1 << 30, MinFree: 12 << 20, Logger: zerolog.New(&lines)})
+		MinFree: 12 << 20, Logger: zerolog.New(&lines)})
 	if err != nil {
 		t.Fatal(err)
 	}

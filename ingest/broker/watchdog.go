@@ -2,8 +2,11 @@ package broker
 
 import (
 	"context"
-	"syscall"
+	"os"
+	"path/filepath"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // maxRestartPause bounds how long an ill server is left alone between two restarts, in multiples of UnhealthyAfter
@@ -15,15 +18,20 @@ func (b *Broker) watch(ctx context.Context) {
 	defer close(b.done)
 	tick := time.NewTicker(b.cfg.CheckEvery)
 	defer tick.Stop()
+	look := time.NewTicker(min(b.cfg.CheckEvery, roomEvery))
+	defer look.Stop()
 	var ill, pause = 0, 1 // failed checks in a row; restarts happen every pause × UnhealthyAfter of them
 	noRoom := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-look.C:
+			b.lookForRoom(0)
+			continue
 		case <-tick.C:
 		}
-		err := b.Healthy()
+		err := b.well()
 		if err == nil {
 			if ill > 0 {
 				b.cfg.Logger.Info().Int("checks", ill).Msg("broker is healthy again")
@@ -37,10 +45,10 @@ func (b *Broker) watch(ctx context.Context) {
 		if ill%(pause*b.cfg.UnhealthyAfter) != 0 {
 			continue
 		}
-		free, err := b.free(b.cfg.Dir)
-		if err != nil || free < b.cfg.MinFree {
+		free, size, err := b.disk(b.cfg.Dir)
+		if need := b.reserve(size); err != nil || free < need {
 			if !noRoom {
-				b.cfg.Logger.Error().Err(err).Int64("free_bytes", free).Int64("needed_bytes", b.cfg.MinFree).Str("dir", b.cfg.Dir).
+				b.cfg.Logger.Error().Err(err).Int64("free_bytes", free).Int64("needed_bytes", need).Str("dir", b.cfg.Dir).
 					Msg("broker cannot be restarted before its disk has room: free some space")
 			}
 			noRoom = true
@@ -59,8 +67,7 @@ func (b *Broker) restart(ctx context.Context) {
 	b.srv = nil
 	b.mu.Unlock()
 	if old != nil {
-		old.Shutdown()
-		old.WaitForShutdown()
+		b.end(old, true)
 	}
 	srv, err := b.run(ctx)
 	if err != nil {
@@ -73,11 +80,21 @@ func (b *Broker) restart(ctx context.Context) {
 	b.cfg.Logger.Warn().Str("url", b.URL()).Msg("broker was restarted because it was not healthy")
 }
 
-// diskFree returns how many bytes an unprivileged user may still write on the disk that holds dir.
-func diskFree(dir string) (int64, error) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return 0, err
+// sourcesFile is where nats-server keeps, beside a stream's messages, how far the stream has copied from others.
+const sourcesFile = "sources.db"
+
+// end stops a server. One that is ill may have written down that it has copied messages which its disk refused, and would go on
+// behind them: without that file it looks at the messages themselves.
+func (b *Broker) end(srv *server.Server, ill bool) {
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	if !ill {
+		return
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
+	files, _ := filepath.Glob(filepath.Join(b.cfg.Dir, "jetstream", "*", "streams", "*", sourcesFile)) // the pattern is a good one
+	for _, name := range files {
+		if err := os.Remove(name); err != nil {
+			b.cfg.Logger.Error().Err(err).Msg("a file of the broker could not be removed: a copy of a message may be missing from INSIGHTS or DEADLETTERS")
+		}
+	}
 }

@@ -65,11 +65,11 @@ func TestAnIllServerIsRestartedWhenItsDiskHasRoom(t *testing.T) {
 			}
 			return health(s)
 		},
-		func(string) (int64, error) {
+		func(string) (int64, int64, error) {
 			if room.Load() {
-				return 1 << 40, nil
+				return 1 << 40, 1 << 41, nil
 			}
-			return 1000, nil
+			return 1000, 1 << 41, nil
 		})
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestARestartThatDoesNotHelpIsRepeatedEverMoreRarely(t *testing.T) {
 			}
 			return errors.New("ill for good")
 		},
-		func(string) (int64, error) { return 1 << 40, nil })
+		func(string) (int64, int64, error) { return 1 << 40, 1 << 41, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -23,8 +22,8 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request, limit int) (b []b
 		return nil, nil, false
 	}
 	encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
-	zipped := encoding == "gzip" || encoding == "x-gzip"
-	if !zipped && encoding != "" && encoding != "identity" || len(r.Header.Values("Content-Encoding")) > 1 {
+	packed := encoding == "gzip" || encoding == "x-gzip"
+	if !packed && encoding != "" && encoding != "identity" || len(r.Header.Values("Content-Encoding")) > 1 {
 		w.Header().Set("Accept-Encoding", "gzip")
 		writeProblem(w, problem{Type: typeEncoding, Status: http.StatusUnsupportedMediaType,
 			Detail: "the body may be sent plain or with Content-Encoding: gzip"})
@@ -34,42 +33,73 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request, limit int) (b []b
 		writeProblem(w, tooLarge(fmt.Sprintf("%d bytes", r.ContentLength), limit))
 		return nil, nil, false
 	}
-	reserve := int64(limit)
-	if r.ContentLength >= 0 && !zipped {
-		reserve = r.ContentLength
-	}
-	release, ok = g.hold(reserve)
-	if !ok {
-		writeProblem(w, problem{Type: typeOverload, Status: http.StatusTooManyRequests, retryAfter: time.Second,
-			Detail: "the gateway holds as many bytes of requests as it may; nothing was read, send again later"})
-		return nil, nil, false
-	}
+	h := &held{g: g}
+	var in io.Reader = http.MaxBytesReader(w, r.Body, int64(limit))
+	size := limit + 1 // so that one byte too many is noticed
+	fits := func(int) error { return nil }
 	var err error
-	if zipped {
-		b, err = gunzip(http.MaxBytesReader(w, r.Body, int64(limit)), limit, g.cfg.MaxRatio)
-	} else {
-		b, err = readAll(http.MaxBytesReader(w, r.Body, int64(limit)), int(reserve), r.ContentLength >= 0)
+	done := awaitBody(r)
+	if packed {
+		in, fits, err = unzip(&counted{r: in}, limit, g.cfg.MaxRatio)
+	} else if r.ContentLength >= 0 {
+		size = int(r.ContentLength)
 	}
+	if err == nil {
+		b, err = h.fill(in, size, fits)
+	}
+	done()
 	// The time to write the answer begins when the body is there, or was given up: a slow upload must eat up neither the
 	// commit's time nor that of the answer which says that it was too slow.
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(g.cfg.PublishTimeout + writeTimeout))
 	if err != nil {
-		release()
+		h.release()
 		writeProblem(w, unreadable(err, limit))
 		return nil, nil, false
 	}
-	return b, release, true
+	return b, h.release, true
 }
 
-// readAll reads r; when the size is known the buffer is made once.
-func readAll(r io.Reader, size int, known bool) ([]byte, error) {
-	if !known {
-		return io.ReadAll(r)
+// errHeld stops reading when too much is being worked on already.
+var errHeld = errors.New("too many bytes in flight")
+
+// firstBytes is what is reserved for a body before any of it is there. It is little, because announcing a large body costs
+// its sender nothing: what is reserved grows with what has come.
+const firstBytes = 8 << 10
+
+// fill reads r to its end, at most size bytes, and asks fits about what is there after every read.
+func (h *held) fill(r io.Reader, size int, fits func(have int) error) ([]byte, error) {
+	room := min(size, firstBytes)
+	if !h.grow(int64(room)) {
+		return nil, errHeld
 	}
-	b := make([]byte, size)
-	n, err := io.ReadFull(r, b)
-	return b[:n], err
+	b := make([]byte, 0, room)
+	for {
+		if len(b) == cap(b) {
+			if len(b) == size {
+				return b, nil
+			}
+			room := min(2*cap(b), size)
+			if !h.grow(int64(room - cap(b))) {
+				return nil, errHeld
+			}
+			b = append(make([]byte, 0, room), b...)
+		}
+		n, err := r.Read(b[len(b):min(cap(b), len(b)+readStep)])
+		b = b[:len(b)+n]
+		if err := fits(len(b)); err != nil {
+			return nil, err
+		}
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
+
+// readStep is how many bytes are read before they are judged.
+const readStep = 16 << 10
 
 // errRatio stops a decompression that yields more than could be feedback.
 var errRatio = errors.New("gzip ratio")
@@ -86,30 +116,34 @@ func (c *counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// gunzip decompresses at most limit bytes and stops as soon as the ratio passes maxRatio, though not before one event's
-// worth is there: a few short events that are much alike do compress like that.
-func gunzip(r io.Reader, limit, maxRatio int) ([]byte, error) {
-	in := &counted{r: r}
+// unzip returns the decompressed body and what bounds it: limit bytes, and the ratio, though not before one event's worth is
+// there: a few short events that are much alike do compress like that.
+func unzip(in *counted, limit, maxRatio int) (io.Reader, func(have int) error, error) {
 	zr, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, gzipFault(err)
+		return nil, nil, gzipFault(err)
 	}
-	var out bytes.Buffer
-	for {
-		n, err := io.CopyN(&out, zr, 16<<10)
+	fits := func(have int) error {
 		switch {
-		case out.Len() > limit:
-			return nil, &http.MaxBytesError{Limit: int64(limit)}
-		case out.Len() > schemas.MaxEventBytes && int64(out.Len()) > in.n*int64(maxRatio):
-			return nil, errRatio
-		case err == io.EOF:
-			return out.Bytes(), nil
-		case err != nil:
-			return nil, gzipFault(err)
-		case n == 0:
-			return out.Bytes(), nil
+		case have > limit:
+			return &http.MaxBytesError{Limit: int64(limit)}
+		case have > schemas.MaxEventBytes && int64(have) > in.n*int64(maxRatio):
+			return errRatio
 		}
+		return nil
 	}
+	return zipped{zr}, fits, nil
+}
+
+// zipped names the faults of a compressed body.
+type zipped struct{ r io.Reader }
+
+func (z zipped) Read(b []byte) (int, error) {
+	n, err := z.r.Read(b)
+	if err != nil && err != io.EOF {
+		err = gzipFault(err)
+	}
+	return n, err
 }
 
 // errGzip marks what is wrong with the compressed bytes themselves.
@@ -127,6 +161,9 @@ func gzipFault(err error) error {
 func unreadable(err error, limit int) problem {
 	var big *http.MaxBytesError
 	switch {
+	case errors.Is(err, errHeld):
+		return problem{Type: typeOverload, Status: http.StatusTooManyRequests, retryAfter: time.Second,
+			Detail: "the gateway holds as many bytes of requests as it may; nothing was stored, send again later"}
 	case errors.As(err, &big):
 		return tooLarge(fmt.Sprintf("more than %d bytes", limit), limit)
 	case errors.Is(err, errRatio):

@@ -24,6 +24,11 @@ type Config struct {
 	Log    Log
 	Shards int // number of shards of the log, at least 1
 
+	Keys      Keys   // who may send events; nil: everybody
+	Hooks     Hooks  // takes what providers push to /v1/hooks/…; nil: there is no such page
+	PublicURL string // under which senders call and customers answer, without a path; "": the request's own host
+	AnswerKey []byte // signs the links by which customers answer, at least [MinAnswerKey] bytes; nil: there are none
+
 	Now        func() time.Time      // the clock; nil: time.Now
 	Registerer prometheus.Registerer // takes the gateway's metrics; nil: they are kept nowhere
 	Gatherer   prometheus.Gatherer   // what GET /metrics shows; nil: there is no such page
@@ -32,6 +37,8 @@ type Config struct {
 	// Ready are the checks behind GET /readyz by name, each given at most ReadyTimeout. None: always ready.
 	Ready        map[string]func(context.Context) error
 	ReadyTimeout time.Duration // 0: 2 s
+	// Notices are checks like those of Ready, shown by ?verbose, whose failure keeps nobody from sending events.
+	Notices map[string]func(context.Context) error
 
 	MaxBatchBytes    int           // decoded bytes of a batch; 0: 4 MiB
 	MaxBatchEvents   int           // events in a batch; 0: 5,000
@@ -94,6 +101,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxInFlightBytes < int64(c.MaxBatchBytes) {
 		errs = append(errs, fmt.Errorf("MaxInFlightBytes: %d, must be at least MaxBatchBytes, %d", c.MaxInFlightBytes, c.MaxBatchBytes))
+	}
+	if n := len(c.AnswerKey); n > 0 && n < MinAnswerKey {
+		errs = append(errs, fmt.Errorf("AnswerKey: %d bytes, must be at least %d", n, MinAnswerKey))
 	}
 	if !(c.EventsPerSecond >= 0) {
 		errs = append(errs, fmt.Errorf("EventsPerSecond: %g, must not be negative", c.EventsPerSecond))

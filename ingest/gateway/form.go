@@ -19,6 +19,8 @@ import (
 type form struct {
 	attrs, data []member
 	given       map[string]string // what the client called each member, by the path that the contract gives it
+	kind        schemas.Kind      // what happened; "": feedback or a rating, by what is given
+	source      string            // of an event that names none; "": feedbackSource
 }
 
 type member struct {
@@ -30,7 +32,8 @@ type member struct {
 var short = map[string]string{
 	"id": "id", "tenant": "tenantid", "tenantid": "tenantid", "time": "time", "source": "source",
 	"text": "data.value_text", "rating": "data.value_number", "customer": "data.customer_id",
-	"product": "data.product_id", "question": "data.question_text",
+	"product": "data.product_id", "question": "data.question_text", "about": "causationid",
+	"decision": "data.decision_text", "promise": "data.promise_due", "code": "data.resolution_code",
 }
 
 // kindOf is the JSON type of each member of data.
@@ -44,7 +47,8 @@ var kindOf = func() map[string]string {
 
 // allowedNames lists what a form may hold, the short names first.
 var allowedNames = func() string {
-	names := []string{"text", "rating", "channel", "id", "tenant", "customer", "product", "question", "time", "source", "tenantid"}
+	names := []string{"text", "rating", "channel", "id", "tenant", "customer", "product", "question", "time", "source", "tenantid", "about",
+		"decision", "promise", "code"}
 	for _, f := range schemas.Fields() {
 		if f.Name != "channel" {
 			names = append(names, f.Name)
@@ -175,12 +179,18 @@ func (f *form) has(path string) bool { return f.given[path] != "" }
 // event makes the CloudEvent: what the form says, and the standard answer to what it does not. missing names what cannot
 // be made up. key is the id of a form that has none; "": a new one is made, which sorts by time (UUID version 7).
 func (f *form) event(key string, now time.Time) (raw []byte, missing schemas.Problems) {
-	kind := schemas.FeedbackReceived
-	if !f.has("data.value_text") {
-		kind = schemas.RatingSubmitted
-		if !f.has("data.value_number") {
-			missing = schemas.Problems{{Field: "text", Bound: "text, rating or both", Detail: "is missing", Reason: schemas.ReasonSchema}}
+	kind, source := f.kind, f.source
+	if kind == "" {
+		kind = schemas.FeedbackReceived
+		if !f.has("data.value_text") {
+			kind = schemas.RatingSubmitted
+			if !f.has("data.value_number") {
+				missing = schemas.Problems{{Field: "text", Bound: "text, rating or both", Detail: "is missing", Reason: schemas.ReasonSchema}}
+			}
 		}
+	}
+	if source == "" {
+		source = feedbackSource
 	}
 	if key == "" && !f.has("id") {
 		key = uuid.Must(uuid.NewV7()).String()
@@ -192,7 +202,7 @@ func (f *form) event(key string, now time.Time) (raw []byte, missing schemas.Pro
 		b = appendMember(b, m.name, m.value)
 	}
 	for _, standard := range [...]struct{ name, value string }{
-		{"id", key}, {"source", feedbackSource}, {"tenantid", feedbackTenant},
+		{"id", key}, {"source", source}, {"tenantid", feedbackTenant},
 		{"time", now.UTC().Format("2006-01-02T15:04:05.000Z")},
 	} {
 		if !f.has(standard.name) {
@@ -247,7 +257,7 @@ func (f *form) scale() {
 func (f *form) rename(ps schemas.Problems) schemas.Problems {
 	out := ps[:0]
 	for _, p := range ps {
-		if p.Field == "data.value_number" && p.Value == "" && !f.has(p.Field) {
+		if f.kind == "" && p.Field == "data.value_number" && p.Value == "" && !f.has(p.Field) {
 			continue // said better by missing: text would have done as well
 		}
 		if name, ok := f.given[p.Field]; ok {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"github.com/earshot/earshot/schemas"
 )
@@ -41,6 +42,11 @@ type Gateway struct {
 	header   map[string]string // of every message; never written to
 	routes   map[string]route
 	metricsH http.Handler
+
+	refusals *rate.Limiter // of log lines about requests that are not proven
+	quotas   quotas
+	page     *answerPage
+	visitors *clients // who opens and sends answer pages, of whom there are many more than senders
 }
 
 // route is what one path offers: a handler for each method, and the name under which it is counted.
@@ -59,6 +65,10 @@ func New(cfg Config) (*Gateway, error) {
 		cfg:     cfg,
 		clients: newClients(cfg.EventsPerSecond, cfg.Burst),
 		header:  map[string]string{schemas.HeaderContentType: schemas.ContentTypeEvent},
+
+		refusals: rate.NewLimiter(1, 1),
+		quotas:   quotas{bucket: map[string]*quota{}},
+		visitors: newClients(visitsPerSecond, visitsAtOnce),
 	}
 	if g.metrics, err = newMetrics(cfg.Registerer, &g.inFlight); err != nil {
 		return nil, fmt.Errorf("register gateway metrics: %w", err)
@@ -70,13 +80,25 @@ func New(cfg Config) (*Gateway, error) {
 		return route{name, map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h}}
 	}
 	g.routes = map[string]route{
-		"/v1/events":   post("events", g.events),
-		"/v1/feedback": post("feedback", g.feedback),
+		"/v1/events":   post("events", g.admit(g.events)),
+		"/v1/feedback": post("feedback", g.admit(g.feedback)),
 		"/livez":       get("health", g.live),
 		"/healthz":     get("health", g.live),
 		"/-/healthy":   get("health", g.live),
 		"/readyz":      get("health", g.ready),
 		"/-/ready":     get("health", g.ready),
+	}
+	g.routes[casePrefix] = post("cases", g.admit(g.caseStep))
+	if len(cfg.AnswerKey) > 0 {
+		if g.page, err = newAnswerPage(); err != nil {
+			return nil, err
+		}
+		g.routes[answerPrefix] = route{"answers", map[string]http.HandlerFunc{http.MethodGet: g.showAnswer, http.MethodHead: g.showAnswer,
+			http.MethodPost: g.takeAnswer}}
+	}
+	if cfg.Hooks != nil {
+		g.routes[hookPrefix] = route{"hooks", map[string]http.HandlerFunc{http.MethodPost: g.hook, http.MethodPut: g.hook,
+			http.MethodGet: g.hook, http.MethodHead: g.hook}}
 	}
 	if cfg.Gatherer != nil {
 		h := promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{})
@@ -89,7 +111,13 @@ func New(cfg Config) (*Gateway, error) {
 func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serve) }
 
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
-	rt, known := g.routes[r.URL.Path]
+	path := r.URL.Path
+	for _, prefix := range [...]string{hookPrefix, casePrefix, answerPrefix} {
+		if strings.HasPrefix(path, prefix) {
+			path = prefix
+		}
+	}
+	rt, known := g.routes[path]
 	if !known {
 		rt.name = "other"
 	}
@@ -115,6 +143,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	}()
 	h := sw.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // nothing here is a page
 	h.Set("Cache-Control", "no-store")
 	switch handle := rt.method[r.Method]; {
 	case !known:
@@ -174,6 +203,8 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       keepConn,
+		ConnState:         connState,
 		ErrorLog:          stdlog.New(errorLog{g.cfg.Logger}, "", 0),
 	}
 	failed := make(chan error, 1)

@@ -245,3 +245,20 @@ func TestReadiness(t *testing.T) {
 		})
 	}
 }
+
+// A notice is shown to whoever asks for all, and turns nobody away.
+func TestNoticesDoNotMakeUnready(t *testing.T) {
+	h := newHouse(t, func(cfg *Config) {
+		cfg.Ready = map[string]func(context.Context) error{"log": func(context.Context) error { return nil }}
+		cfg.Notices = map[string]func(context.Context) error{"audit": func(context.Context) error { return io.ErrUnexpectedEOF }}
+	})
+	if w := h.do("GET", "/readyz", ""); w.Code != http.StatusOK || w.Body.String() != "ok\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	w := h.do("GET", "/readyz?verbose", "")
+	for _, want := range []string{`"status":"ok","draining"`, `{"name":"log","status":"ok"`, `{"name":"audit","status":"failed","error":"unexpected EOF"`} {
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%d, want %s in %s", w.Code, want, w.Body)
+		}
+	}
+}

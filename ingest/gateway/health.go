@@ -28,9 +28,10 @@ type check struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// ready says whether events sent now would be taken: 200, or 503 with the checks that fail. ?verbose lists all as JSON.
+// ready says whether events sent now would be taken: 200, or 503 with the checks that fail. ?verbose lists all as JSON,
+// the notices among them.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
-	checks := g.runChecks(r.Context())
+	checks := g.runChecks(r.Context(), g.cfg.Ready)
 	status, lines := http.StatusOK, []string{}
 	for _, c := range checks {
 		if c.Error != "" {
@@ -45,6 +46,7 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "5")
 	}
 	if r.URL.Query().Has("verbose") {
+		checks = append(checks, g.runChecks(r.Context(), g.cfg.Notices)...)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		word := map[bool]string{true: "ok", false: "not ready"}[status == http.StatusOK]
@@ -63,16 +65,16 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, strings.Join(lines, "\n")+"\n")
 }
 
-func (g *Gateway) runChecks(ctx context.Context) []check {
+func (g *Gateway) runChecks(ctx context.Context, checks map[string]func(context.Context) error) []check {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.ReadyTimeout)
 	defer cancel()
-	names := slices.Sorted(maps.Keys(g.cfg.Ready))
+	names := slices.Sorted(maps.Keys(checks))
 	out := make([]check, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
 		wg.Go(func() {
 			start := g.cfg.Now()
-			err := runCheck(ctx, g.cfg.Ready[name])
+			err := runCheck(ctx, checks[name])
 			out[i] = check{Name: name, Status: "ok", Seconds: g.cfg.Now().Sub(start).Seconds()}
 			if err != nil {
 				out[i].Status, out[i].Error = "failed", err.Error()

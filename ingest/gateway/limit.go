@@ -1,8 +1,8 @@
 package gateway
 
 import (
-	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -53,11 +53,25 @@ func (c *clients) exhausted(r *http.Request, now time.Time) (wait time.Duration)
 	return 0
 }
 
-func (c *clients) of(r *http.Request, now time.Time) *rate.Limiter {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// clientOf is who an address stands for: of IPv6 the network of 64 bits, because whoever has one address there has all.
+func clientOf(remote string) string {
+	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
-		host = r.RemoteAddr
+		return remote
 	}
+	addr := at.Addr().Unmap()
+	if addr.Is4() {
+		return addr.String()
+	}
+	network, err := addr.WithZone("").Prefix(64)
+	if err != nil {
+		return remote // an IPv6 address has 64 bits: it cannot happen
+	}
+	return network.String()
+}
+
+func (c *clients) of(r *http.Request, now time.Time) *rate.Limiter {
+	host := clientOf(r.RemoteAddr)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.bucket) >= maxClients {
@@ -79,54 +93,24 @@ func (c *clients) of(r *http.Request, now time.Time) *rate.Limiter {
 	return b
 }
 
-// hold reserves bytes for a body; release gives them back. ok is false when too much is being worked on already.
-func (g *Gateway) hold(bytes int64) (release func(), ok bool) {
-	if g.inFlight.Add(bytes) > g.cfg.MaxInFlightBytes {
-		g.inFlight.Add(-bytes)
-		return nil, false
+// held is what one body holds of the bytes that may be in flight.
+type held struct {
+	g     *Gateway
+	bytes int64
+}
+
+// grow reserves more; false when too much is being worked on already.
+func (h *held) grow(bytes int64) bool {
+	if h.g.inFlight.Add(bytes) > h.g.cfg.MaxInFlightBytes {
+		h.g.inFlight.Add(-bytes)
+		return false
 	}
-	return func() { g.inFlight.Add(-bytes) }, true
+	h.bytes += bytes
+	return true
 }
 
-// limitConnections lets at most n connections of l be open; further ones wait in the kernel's queue.
-func limitConnections(l net.Listener, n int) net.Listener {
-	return &limitListener{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
-}
-
-type limitListener struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *limitListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitConn{Conn: c, release: func() { <-l.slots }}, nil
-}
-
-func (l *limitListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type limitConn struct {
-	net.Conn
-	once    sync.Once
-	release func()
-}
-
-func (c *limitConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(c.release)
-	return err
+// release gives everything back.
+func (h *held) release() {
+	h.g.inFlight.Add(-h.bytes)
+	h.bytes = 0
 }

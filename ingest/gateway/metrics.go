@@ -13,6 +13,7 @@ const (
 	outcomeLimited     = "limited"     // the client sends too fast
 	outcomeBusy        = "busy"        // the log's queue is full
 	outcomeUnavailable = "unavailable" // the log did not commit
+	outcomeUnproven    = "unproven"    // a call of a hook that was not the provider's; one for a call, whatever was in it
 )
 
 // noChannel stands for the channel of events that could not be read.

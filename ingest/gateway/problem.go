@@ -26,6 +26,8 @@ const (
 	typeBusy        = "/problems/busy"
 	typeUnavailable = "/problems/log-unavailable"
 	typeInternal    = "/problems/internal"
+	typeUnproven    = "/problems/not-proven"
+	typeForbidden   = "/problems/not-allowed"
 )
 
 // titles are the short names of the types; a type has one title whatever happened.
@@ -43,6 +45,8 @@ var titles = map[string]string{
 	typeBusy:        "The log is busy",
 	typeUnavailable: "The log cannot take writes now",
 	typeInternal:    "The gateway failed",
+	typeUnproven:    "The sender is not proven",
+	typeForbidden:   "The key does not allow this",
 }
 
 // problem is the body of every answer that is not a success.

@@ -20,28 +20,10 @@ type accepted struct {
 
 // publish hands the events to the log, in the bytes given, and answers the request.
 func (g *Gateway) publish(w http.ResponseWriter, r *http.Request, events []*schemas.Event, raw [][]byte) {
-	if wait := g.clients.take(r, g.cfg.Now(), len(events)); wait > 0 {
-		g.countAll(events, outcomeLimited)
-		writeProblem(w, tooFast(wait))
+	answer, ok := g.commit(w, r, events, raw)
+	if !ok {
 		return
 	}
-	msgs := make([]schemas.Message, len(events))
-	answer := accepted{Accepted: len(events), IDs: make([]string, len(events)), EventIDs: make([]string, len(events))}
-	for i, e := range events {
-		shard := schemas.Shard(e.PartitionKey(), g.cfg.Shards)
-		msgs[i] = schemas.Message{Shard: shard, Subject: e.LogSubject(shard), Header: g.header, Data: raw[i]}
-		answer.IDs[i], answer.EventIDs[i] = e.ID, e.Identity().String()
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.PublishTimeout)
-	defer cancel()
-	if err := g.cfg.Log.Publish(ctx, msgs); err != nil {
-		g.refused(w, events, err)
-		return
-	}
-	if g.failing.CompareAndSwap(true, false) {
-		g.cfg.Logger.Info().Msg("the log takes events again")
-	}
-	g.countAll(events, outcomeAccepted)
 	body, err := json.Marshal(answer)
 	if err != nil {
 		panic(err) // strings only: it cannot happen
@@ -51,6 +33,53 @@ func (g *Gateway) publish(w http.ResponseWriter, r *http.Request, events []*sche
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(http.StatusAccepted)
 	w.Write(append(body, '\n')) // a client that has gone will send again, and be counted as a duplicate
+}
+
+// commit hands the events to the log, in the bytes given. ok is false when they were not taken and the request has been
+// answered.
+func (g *Gateway) commit(w http.ResponseWriter, r *http.Request, events []*schemas.Event, raw [][]byte) (answer accepted, ok bool) {
+	if !g.genuine(w, events) || !g.allowed(w, r, events) {
+		return answer, false
+	}
+	if wait := g.clients.take(r, g.cfg.Now(), len(events)); wait > 0 {
+		g.countAll(events, outcomeLimited)
+		writeProblem(w, tooFast(wait))
+		return answer, false
+	}
+	msgs := make([]schemas.Message, len(events))
+	answer = accepted{Accepted: len(events), IDs: make([]string, len(events)), EventIDs: make([]string, len(events))}
+	for i, e := range events {
+		shard := schemas.Shard(e.PartitionKey(), g.cfg.Shards)
+		msgs[i] = schemas.Message{Shard: shard, Subject: e.LogSubject(shard), Header: g.header, Data: raw[i]}
+		answer.IDs[i], answer.EventIDs[i] = e.ID, e.Identity().String()
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.PublishTimeout)
+	defer cancel()
+	if err := g.cfg.Log.Publish(ctx, msgs); err != nil {
+		g.refused(w, events, err)
+		return answer, false
+	}
+	if g.failing.CompareAndSwap(true, false) {
+		g.cfg.Logger.Info().Msg("the log takes events again")
+	}
+	g.countAll(events, outcomeAccepted)
+	return answer, true
+}
+
+// genuine refuses what only a node writes, from whomever it comes: the receipt of an erasure. ok is false when the request
+// has been answered.
+func (g *Gateway) genuine(w http.ResponseWriter, events []*schemas.Event) (ok bool) {
+	var list []fault
+	for i, e := range events {
+		if e.Kind == schemas.CustomerEraseDone {
+			list = append(list, faults(i, schemas.Problems{{Field: "type", Value: e.Type, Bound: schemas.CustomerEraseRequested.Type(), Detail: "is a receipt, which only a node that erased a customer writes", Reason: schemas.ReasonSchema}})...)
+		}
+	}
+	if len(list) > 0 {
+		g.metrics.count(noChannel, outcomeInvalid, len(list))
+		writeProblem(w, invalid(len(events), len(list), list))
+	}
+	return len(list) == 0
 }
 
 // refused answers for a log that did not take the events.

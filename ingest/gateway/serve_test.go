@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -94,42 +96,96 @@ func TestServeCutsOffWhatDoesNotFinish(t *testing.T) {
 	close(h.log.wait)
 }
 
+// ask sends a request on a connection and returns the status of its answer, or why there is none.
+func ask(c net.Conn) string {
+	io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return err.Error()
+	}
+	return resp.Status
+}
+
+func dial(t *testing.T, url string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Connections at work keep their place, and a new one waits for them.
 func TestConnectionsAreBounded(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.MaxConnections = 2 })
+	h.log.wait, h.log.in = make(chan struct{}), make(chan struct{})
 	url, _ := start(t, h)
-	addr := strings.TrimPrefix(url, "http://")
-	ask := func(c net.Conn) string {
-		io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			return err.Error()
-		}
-		return resp.Status
-	}
-	open := make([]net.Conn, 3)
-	for i := range open {
-		c, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		open[i] = c
-		if i < 2 {
-			if s := ask(c); s != "200 OK" {
-				t.Fatalf("connection %d: %s", i, s)
+	codes := make(chan int, 2)
+	for range 2 {
+		go func() {
+			resp, err := http.Post(url+"/v1/events", structured, strings.NewReader(event("1")))
+			if err != nil {
+				t.Error(err)
+				codes <- 0
+				return
 			}
-		}
+			resp.Body.Close()
+			codes <- resp.StatusCode
+		}()
+		<-h.log.in
 	}
 	answered := make(chan string, 1)
-	go func() { answered <- ask(open[2]) }()
+	third := dial(t, url)
+	go func() { answered <- ask(third) }()
 	select {
 	case s := <-answered:
-		t.Fatalf("the third connection was answered (%s) while two were open", s)
+		t.Fatalf("the third connection was answered (%s) while two were at work", s)
 	case <-time.After(50 * time.Millisecond):
 	}
-	open[0].Close()
+	close(h.log.wait)
+	if a, b := <-codes, <-codes; a != 202 || b != 202 {
+		t.Errorf("those at work got %d and %d", a, b)
+	}
 	if s := <-answered; s != "200 OK" {
-		t.Fatalf("after one was closed the third got %s", s)
+		t.Errorf("when they had ended the third got %s", s)
+	}
+}
+
+// In a full house the one gives way for whose sender we have waited longest, whether for headers, a body or a next request.
+func TestWhoeverKeepsUsWaitingGivesWay(t *testing.T) {
+	for claim, begin := range map[string]string{
+		"nothing was sent":          "",
+		"half of the headers":       "POST /v1/events HTTP/1.1\r\nHost: x\r\n",
+		"half of a body":            "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: " + structured + "\r\nContent-Length: 10\r\n\r\n{",
+		"half of a compressed body": "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: " + structured + "\r\nContent-Encoding: gzip\r\nContent-Length: 100\r\n\r\n\x1f",
+		"a request that is over":    "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		h := newHouse(t, func(c *Config) { c.MaxConnections = 2 })
+		url, _ := start(t, h)
+		first := dial(t, url)
+		io.WriteString(first, begin)
+		in := bufio.NewReader(first)
+		if strings.HasPrefix(begin, "GET") {
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+		}
+		for h.inFlight.Load() == 0 && strings.Contains(begin, "Length: 10\r") {
+			time.Sleep(time.Millisecond) // until its body is being read
+		}
+		time.Sleep(20 * time.Millisecond)
+		for i := range 2 {
+			if s := ask(dial(t, url)); s != "200 OK" {
+				t.Errorf("%s: connection %d got %s", claim, i+2, s)
+			}
+		}
+		first.SetReadDeadline(time.Now().Add(2 * time.Second))
+		if _, err := io.ReadAll(in); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: it kept its place", claim)
+		}
 	}
 }
 

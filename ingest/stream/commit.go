@@ -30,8 +30,9 @@ func weigh(m *schemas.Message) int64 {
 	return int64(n)
 }
 
-// check finds what would have the log refuse the message, and with it the whole batch that other callers share.
-func (p *Publisher) check(m *schemas.Message) error {
+// Check finds what would have the log refuse the message, and with it the whole batch that other callers share. Its error
+// has [ErrRefused] in its chain. [Publisher.Publish] does it by itself.
+func (p *Publisher) Check(m *schemas.Message) error {
 	if m.Shard < 0 || m.Shard >= p.cfg.Shards {
 		return fmt.Errorf("%w: shard %d, where there are %d", ErrRefused, m.Shard, p.cfg.Shards)
 	}
@@ -75,16 +76,29 @@ func plainSubject(s string) bool {
 
 // commit stores the parts as one batch and answers their callers. When the log refuses the batch for good, each part is
 // tried alone, so that nobody's fault is laid on another.
-func (p *Publisher) commit(batch []*part) {
+func (p *Publisher) commit(q *queue, batch []*part) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.CommitTimeout)
 	defer cancel()
 	err := p.send(ctx, batch)
+	p.note(q, err)
 	if len(batch) == 1 || !errors.Is(err, ErrRefused) && !errors.Is(err, errIncomplete) {
 		p.answer(batch, err)
 		return
 	}
 	for i := range batch {
 		p.answer(batch[i:i+1], p.send(ctx, batch[i:i+1]))
+	}
+}
+
+// note remembers that the log did not take a batch, or that it took one.
+func (p *Publisher) note(q *queue, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		q.refused = refusal{}
+	case errors.Is(err, schemas.ErrUnavailable): // anything else is the fault of the batch
+		q.refused = refusal{time.Now(), err}
 	}
 }
 

@@ -14,6 +14,13 @@ import (
 // back within a second of its restart.
 const reconnectWait = 100 * time.Millisecond
 
+// A connection that died without a word, as when a firewall forgot it, is given up when so many pings were not answered:
+// after 15 s at most. Until then every write is answered with a time-out.
+const (
+	pingInterval = 5 * time.Second
+	pingsOut     = 2
+)
+
 // Connect connects to a broker and stays connected: it tries again for ever, also after a restart of the server. name is
 // what the server's own tools show for the connection. A publisher and a worker in one process should have a connection
 // each, because bulk reads delay the answers to writes.
@@ -23,8 +30,8 @@ func Connect(server, name string, log zerolog.Logger) (*nats.Conn, jetstream.Jet
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectWait/2, reconnectWait),
-		nats.PingInterval(20*time.Second),
-		nats.MaxPingsOutstanding(2),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(pingsOut),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Warn().Err(err).Str("connection", name).Msg("broker is out of reach")

@@ -402,3 +402,104 @@ func TestLedgerErrorsNameTheCause(t *testing.T) {
 		t.Errorf("save without a broker: %v", err)
 	}
 }
+
+func TestDeadListsTheLettersOfThisEpoch(t *testing.T) {
+	w := newWorld(t)
+	w.provision(2)
+	s := w.shard(0)
+	letter := func(shard int, epoch string, seq int) schemas.Outcome {
+		return schemas.Outcome{Subject: schemas.DeadSubject(shard, schemas.ReasonSink), ID: fmt.Sprintf("%s-%d-%d", epoch, shard, seq), Data: []byte("x")}
+	}
+	if got, err := s.Dead(w.ctx); err != nil || len(got) != 0 {
+		t.Fatalf("of an empty stream: %v, %v", got, err)
+	}
+	out := []schemas.Outcome{letter(1, s.Epoch(), 5), letter(0, "older", 6), {Subject: schemas.InsightSubject("t", "web", schemas.Praise), ID: "i", Data: []byte("x")}}
+	for seq := range 1500 { // more than are fetched at a time
+		out = append(out, letter(0, s.Epoch(), seq+1))
+	}
+	if _, err := s.Commit(w.ctx, schemas.Checkpoint{Epoch: s.Epoch()}, 0, out, 0); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Dead(w.ctx)
+	if err != nil || len(got) != 1500 || !got[1] || !got[1500] {
+		t.Fatalf("%d letters (%v), want 1500", len(got), err)
+	}
+	for { // the copies are drawn by the server in its own time
+		st, err := w.js.Stream(w.ctx, schemas.DeadLettersStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.CachedInfo().State.Msgs == 1502 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	st, err := w.js.Stream(w.ctx, schemas.OutcomesStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Purge(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Dead(w.ctx); err != nil || len(got) != 1500 {
+		t.Errorf("of the copies alone: %d letters (%v), want 1500", len(got), err)
+	}
+}
+
+func TestEntriesAreSwappedTogetherOrNotAtAll(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	entries := func(expect ...uint64) []schemas.Entry {
+		out := make([]schemas.Entry, len(expect))
+		for i := range out {
+			out[i] = schemas.Entry{Subject: schemas.DispositionSubject(schemas.LetterID{Epoch: "e", Seq: uint64(i + 1)}), Expect: expect[i], Data: []byte("x")}
+		}
+		return out
+	}
+	many := make([]uint64, 500)
+	if seq, err := stream.Swap(w.ctx, w.nc, entries(many...)); err != nil || seq != 500 {
+		t.Fatalf("500 new subjects: %d %v, want the last at 500", seq, err)
+	}
+	for _, c := range []struct {
+		claim string
+		in    []schemas.Entry
+		want  uint64
+	}{
+		{"expected where they are", entries(1, 2, 3), 503},
+		{"one of them has moved", entries(501, 2, 503), 0},
+		{"one alone has moved", entries(1), 0},
+		{"as if nothing had been stored by the two before", entries(501, 502, 503), 506},
+		{"one alone", entries(504), 507},
+	} {
+		seq, err := stream.Swap(w.ctx, w.nc, c.in)
+		if seq != c.want || (c.want == 0) != errors.Is(err, schemas.ErrLost) {
+			t.Errorf("%s: %d %v, want %d", c.claim, seq, err, c.want)
+		}
+	}
+}
+
+func TestSinceFindsTheFirstMessageOfATime(t *testing.T) {
+	w := newWorld(t)
+	w.provision(1)
+	s, p := w.shard(0), w.publisher(stream.PublisherConfig{Shards: 1})
+	long := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	since := func(when time.Time, want uint64) {
+		t.Helper()
+		if seq, err := s.Since(w.ctx, when); err != nil || seq != want {
+			t.Errorf("since %v: %d %v, want %d", when, seq, err, want)
+		}
+	}
+	since(long, 1)
+	for range 3 {
+		if err := p.Publish(w.ctx, messages(0, "m", 1, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rs, err := s.Read(w.ctx, 0, 3, 0, time.Second, time.Second)
+	if err != nil || len(rs) != 3 {
+		t.Fatalf("%d records, %v", len(rs), err)
+	}
+	since(long, 1)
+	since(rs[1].Time, 2)
+	since(rs[2].Time.Add(time.Hour), 4)
+}

@@ -187,5 +187,10 @@ func wantedStreams(cfg ProvisionConfig) []jetstream.StreamConfig {
 		c.Sources = []*jetstream.StreamSource{{Name: schemas.OutcomesStream, FilterSubject: s.subjects}}
 		out = append(out, c)
 	}
-	return out
+	d := base(schemas.DispositionsStream, "What was decided about each dead letter: replayed or discarded")
+	d.Subjects = []string{schemas.DispositionSubjects}
+	d.MaxAge = cfg.DeadLettersAge + cfg.OutcomesAge // no letter outlives what was decided about it, even one that was copied late
+	d.Duplicates = min(duplicateWindow, d.MaxAge)
+	d.AllowAtomicPublish = true
+	return append(out, d)
 }

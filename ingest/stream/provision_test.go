@@ -39,7 +39,7 @@ func (w *world) configs() map[string]jetstream.StreamConfig {
 func TestProvisionMakesEveryStreamOnce(t *testing.T) {
 	w := newWorld(t)
 	top := w.provision(3)
-	want := []string{"FEEDBACK_0", "FEEDBACK_1", "FEEDBACK_2", "OUTCOMES", "INSIGHTS", "DEADLETTERS"}
+	want := []string{"FEEDBACK_0", "FEEDBACK_1", "FEEDBACK_2", "OUTCOMES", "INSIGHTS", "DEADLETTERS", "DISPOSITIONS"}
 	if !slices.Equal(top.Created, want) || len(top.Changed) != 0 {
 		t.Errorf("created %v, changed %v", top.Created, top.Changed)
 	}

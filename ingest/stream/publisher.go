@@ -27,6 +27,7 @@ type PublisherConfig struct {
 	QueueBytes    int64                 // bytes of all shards that may wait; 0: [DefaultQueueBytes]
 	CommitTimeout time.Duration         // how long a batch may take, repetitions included; 0: [DefaultCommitTimeout]
 	Registerer    prometheus.Registerer // takes the publisher's metrics; nil: none are kept
+	Room          func() error          // says why the log may take nothing now, nil where it may; nil: the log is asked every time
 }
 
 // Publisher brings events into the log. Requests that arrive while a batch of their shard is being committed make up the
@@ -54,7 +55,18 @@ type queue struct {
 	parts    []*part
 	messages int
 	wake     chan struct{} // holds a token when parts may have become non-empty
+	refused  refusal       // of the last batch; zero when it was stored
 }
+
+// refusal is that the log did not take a batch.
+type refusal struct {
+	at  time.Time
+	err error
+}
+
+// refusalCounts is for how long a batch that the log did not take says that it takes none: about as long as whoever asks
+// takes to ask again. After that somebody must be let in, to try.
+const refusalCounts = 10 * time.Second
 
 // part is what of a request goes into one batch.
 type part struct {
@@ -113,8 +125,13 @@ func (p *Publisher) Publish(ctx context.Context, msgs []schemas.Message) error {
 	if len(msgs) == 0 {
 		return nil
 	}
+	if p.cfg.Room != nil {
+		if err := p.cfg.Room(); err != nil {
+			return fmt.Errorf("publish: %w: %w", ErrFull, err)
+		}
+	}
 	for i := range msgs {
-		if err := p.check(&msgs[i]); err != nil {
+		if err := p.Check(&msgs[i]); err != nil {
 			return fmt.Errorf("publish message %d of %d: %w", i+1, len(msgs), err)
 		}
 	}
@@ -200,7 +217,7 @@ func (p *Publisher) run(q *queue) {
 				return
 			}
 		}
-		p.commit(batch)
+		p.commit(q, batch)
 	}
 }
 
@@ -259,6 +276,20 @@ func (p *Publisher) Close(ctx context.Context) error {
 		p.metrics.unregister(p.cfg.Registerer)
 	})
 	return err
+}
+
+// Refusing says why the log is taken not to take events: the last batch of some shard was not confirmed a moment ago. nil:
+// it is not known to refuse any.
+func (p *Publisher) Refusing() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, q := range p.queues {
+		if ago := time.Since(q.refused.at); q.refused.err != nil && ago < refusalCounts {
+			errs = append(errs, fmt.Errorf("shard %d did not take events %v ago: %w", q.shard, ago.Round(time.Second), q.refused.err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // waiting counts the messages in all queues.

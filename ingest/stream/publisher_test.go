@@ -273,6 +273,61 @@ func TestOneCallersFaultIsNotLaidOnAnother(t *testing.T) {
 	}
 }
 
+// A refusal is remembered until the shard takes something again, and what the log would refuse anyway is not sent to it.
+func TestThePublisherTellsThatTheLogRefuses(t *testing.T) {
+	w := newWorld(t)
+	w.provision(2)
+	full := errors.New("no room here")
+	var room atomic.Bool
+	room.Store(true)
+	p := w.publisher(stream.PublisherConfig{Shards: 2, Room: func() error {
+		if room.Load() {
+			return nil
+		}
+		return full
+	}})
+	limit := func(bytes int64) {
+		cfg := w.configs()["FEEDBACK_0"]
+		cfg.MaxBytes = bytes
+		if _, err := w.js.UpdateStream(w.ctx, cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shard, err := stream.OpenShard(w.ctx, w.js, w.nc, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Refusing(), shard.Full(w.ctx)); err != nil {
+		t.Errorf("before anything was refused: %v", err)
+	}
+	limit(100)
+	if err := p.Publish(w.ctx, messages(0, "a", 1, 100)); !errors.Is(err, stream.ErrFull) {
+		t.Fatalf("into a full stream: %v", err)
+	}
+	if err := p.Publish(w.ctx, messages(1, "a", 1, 100)); err != nil {
+		t.Fatal(err) // the other shard's taking it says nothing about this one
+	}
+	for _, err := range []error{p.Refusing(), shard.Full(w.ctx)} {
+		if !errors.Is(err, stream.ErrFull) || !strings.Contains(err.Error(), "0") {
+			t.Errorf("after a refusal it says %v", err)
+		}
+	}
+	limit(-1)
+	if err := p.Publish(w.ctx, messages(0, "a", 1, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Refusing(), shard.Full(w.ctx)); err != nil {
+		t.Errorf("after it was taken: %v", err)
+	}
+	room.Store(false)
+	if err := p.Publish(w.ctx, messages(0, "b", 1, 100)); !errors.Is(err, full) || !errors.Is(err, stream.ErrFull) {
+		t.Errorf("without room: %v", err)
+	}
+	if n := w.state(0).Messages; n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+}
+
 func TestALogThatTakesNoWrites(t *testing.T) {
 	for _, c := range []struct {
 		claim string

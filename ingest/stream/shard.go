@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,29 +16,17 @@ import (
 // Shard is what the worker of one shard needs of the log: its events in order, and its ledger. It belongs to one
 // goroutine at a time; [Shard.Close] may be called from any.
 type Shard struct {
-	js     jetstream.JetStream
-	nc     *nats.Conn
+	ledger
 	shard  int
 	name   string // of the FEEDBACK stream
 	epoch  string
 	reader *reader
 }
 
-// ledgerTimeout bounds one request to the broker, when ctx has no nearer end. It is what a request costs whose answer a
-// broken connection took with it; it must exceed the commit of a full batch on a slow disk.
-const ledgerTimeout = 2 * time.Second
-
-// ledgerAttempts is how often a write of the ledger is tried whose fate is unknown. After each the ledger is read, so that
-// a write that did happen is seen; more attempts would only keep the worker from reporting that the broker is away.
-const ledgerAttempts = 5
-
-// headerWrite names one write of the ledger, so that a writer recognises its own: two rivals may plan the very same thing.
-const headerWrite = "Earshot-Write"
-
 // OpenShard looks the shard's stream up. It creates nothing in the broker before the first read. nc must be the connection
 // of js.
 func OpenShard(ctx context.Context, js jetstream.JetStream, nc *nats.Conn, shard int) (*Shard, error) {
-	s := &Shard{js: js, nc: nc, shard: shard, name: schemas.FeedbackStream(shard)}
+	s := &Shard{ledger: ledger{js, nc}, shard: shard, name: schemas.FeedbackStream(shard)}
 	info, err := s.info(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open shard %d: %w", shard, err)
@@ -58,17 +45,86 @@ func (s *Shard) Epoch() string { return s.epoch }
 // Close gives the broker back what reading took. Reading again after it begins anew.
 func (s *Shard) Close() { s.reader.close() }
 
+// First is the sequence of the oldest message that is still there; one more than the newest ever, if none is. Errors are
+// those of [Shard.Last].
+func (s *Shard) First(ctx context.Context) (uint64, error) {
+	state, err := s.state(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("first sequence of %s: %w", s.name, err)
+	}
+	if state.Msgs == 0 {
+		return state.LastSeq + 1, nil
+	}
+	return state.FirstSeq, nil
+}
+
 // Last is the sequence of the newest message of the shard's stream; 0: there was none yet. [schemas.ErrEpoch] when the
 // stream is not the one that was opened.
 func (s *Shard) Last(ctx context.Context) (uint64, error) {
-	info, err := s.info(ctx)
+	state, err := s.state(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("last sequence of %s: %w", s.name, err)
 	}
-	if info.Config.Metadata[schemas.EpochKey] != s.epoch {
-		return 0, fmt.Errorf("last sequence of %s: %w", s.name, schemas.ErrEpoch)
+	return state.LastSeq, nil
+}
+
+// state is what the shard's stream holds.
+func (s *Shard) state(ctx context.Context) (jetstream.StreamState, error) {
+	info, err := s.info(ctx)
+	if err == nil && info.Config.Metadata[schemas.EpochKey] != s.epoch {
+		err = schemas.ErrEpoch
 	}
-	return info.State.LastSeq, nil
+	if err != nil {
+		return jetstream.StreamState{}, err
+	}
+	return info.State, nil
+}
+
+// Full is [ErrFull] when the shard's stream has no room for a message of the largest size within its limit of bytes. Other
+// errors are those of [Shard.Last].
+func (s *Shard) Full(ctx context.Context) error {
+	info, err := s.info(ctx)
+	if err == nil && info.Config.Metadata[schemas.EpochKey] != s.epoch {
+		err = schemas.ErrEpoch
+	}
+	if err != nil {
+		return fmt.Errorf("room in %s: %w", s.name, err)
+	}
+	if most := info.Config.MaxBytes; most > 0 && info.State.Bytes+MaxMessageBytes > uint64(most) {
+		return fmt.Errorf("%s holds %d of at most %d bytes: %w", s.name, info.State.Bytes, most, ErrFull)
+	}
+	return nil
+}
+
+// Since is the sequence of the first message that the log received at the time or later and still has; one more than the
+// last, if there is none.
+func (s *Shard) Since(ctx context.Context, t time.Time) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+	defer cancel()
+	info, err := s.info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	c, err := s.js.CreateConsumer(ctx, s.name, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &t, HeadersOnly: true,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look for the first message of %s since %v: %w: %w", s.name, t, schemas.ErrUnavailable, err)
+	}
+	defer s.js.DeleteConsumer(ctx, s.name, c.CachedInfo().Name) // it would go by itself in a minute
+	if c.CachedInfo().NumPending == 0 {
+		return info.State.LastSeq + 1, nil
+	}
+	m, err := c.Next(jetstream.FetchMaxWait(ledgerTimeout))
+	if err != nil {
+		return 0, fmt.Errorf("look for the first message of %s since %v: %w: %w", s.name, t, schemas.ErrUnavailable, err)
+	}
+	md, err := m.Metadata()
+	if err != nil {
+		return 0, fmt.Errorf("look for the first message of %s since %v: %w", s.name, t, err)
+	}
+	return md.Sequence.Stream, nil
 }
 
 func (s *Shard) info(ctx context.Context) (*jetstream.StreamInfo, error) {
@@ -122,25 +178,6 @@ func (s *Shard) load(ctx context.Context) (l schemas.Ledger, again bool, err err
 		return l, false, err
 	}
 	return l, check != nil && check.Sequence != l.PlanSeq, nil
-}
-
-// last returns the newest message of a subject of OUTCOMES, nil when there is none. OUTCOMES allows no direct access, so
-// the server answers from the leader.
-func (s *Shard) last(ctx context.Context, subject string) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
-	defer cancel()
-	st, err := s.js.Stream(ctx, schemas.OutcomesStream)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", schemas.OutcomesStream, schemas.ErrUnavailable, err)
-	}
-	m, err := st.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", subject, schemas.ErrUnavailable, err)
-	}
-	return m, nil
 }
 
 // SavePlan stores the plan if the newest one is still at expect (0: there is none yet) and returns its sequence.
@@ -211,74 +248,29 @@ func fit(outcomes []schemas.Outcome) int {
 	return len(outcomes)
 }
 
-// record is one entry of the ledger about to be written.
-type record struct {
-	subject string
-	data    []byte
-}
-
-// swap writes an entry of the ledger and what goes with it, if the newest entry is still at expect.
-func (s *Shard) swap(ctx context.Context, r record, expect uint64, outcomes []schemas.Outcome) (uint64, error) {
-	name := rand.Text()
-	for attempt := 1; ; attempt++ {
-		try, cancel := context.WithTimeout(ctx, ledgerTimeout)
-		seq, err := publishBatch(try, s.nc, ledgerMessages(r, name, expect, outcomes))
-		cancel()
-		if err == nil {
-			return seq, nil
-		}
-		unknown := errors.Is(err, ErrUnknown)
-		if !unknown && !errors.Is(err, schemas.ErrLost) && !errors.Is(err, errAgain) {
-			return 0, err
-		}
-		// Ours may be the write that moved the sequence: its answer was lost, and this was its repetition.
-		now, lerr := s.last(ctx, r.subject)
-		switch {
-		case lerr != nil:
-			return 0, errors.Join(err, lerr)
-		case now != nil && now.Header.Get(headerWrite) == name:
-			return now.Sequence, nil
-		case sequence(now) != expect:
-			return 0, fmt.Errorf("%w (the newest entry is %d, not %d)", schemas.ErrLost, sequence(now), expect)
-		case errors.Is(err, schemas.ErrLost) || attempt == ledgerAttempts || ctx.Err() != nil:
-			return 0, err
-		}
-	}
-}
-
-func sequence(m *jetstream.RawStreamMsg) uint64 {
-	if m == nil {
-		return 0
-	}
-	return m.Sequence
-}
-
-// ledgerMessages makes the batch: outcomes first, the ledger's entry last, so that the answer bears its sequence.
-func ledgerMessages(r record, name string, expect uint64, outcomes []schemas.Outcome) []*nats.Msg {
-	msgs := make([]*nats.Msg, 0, len(outcomes)+1)
-	for i := range outcomes {
-		o := &outcomes[i]
-		h := make(nats.Header, len(o.Header)+4)
-		for k, v := range o.Header {
-			h[k] = []string{v}
-		}
-		if o.ID != "" {
-			h[HeaderOutcomeID] = []string{o.ID}
-		}
-		msgs = append(msgs, &nats.Msg{Subject: o.Subject, Header: h, Data: o.Data})
-	}
-	return append(msgs, &nats.Msg{Subject: r.subject, Data: r.data, Header: nats.Header{
-		headerExpectedLast: {fmt.Sprint(expect)},
-		headerRollup:       {"sub"},   // only the newest entry is of use
-		headerTTL:          {"never"}, // and it outlives the stream's age limit
-		headerWrite:        {name},
-	}})
-}
-
 // HeaderOutcomeID carries an outcome's deterministic id, by which its readers may drop what they have seen. It is not
 // Nats-Msg-Id, because a batch that repeats one of those is refused whole, and the checkpoint in the batch already sees to
 // it that an outcome is stored once.
-const HeaderOutcomeID = "Earshot-Outcome-Id"
+const HeaderOutcomeID = schemas.HeaderOutcomeID
+
+// Swap stores the entries in one atomic batch, in order and one directly after the other, if of every entry's subject the
+// newest message is still the one expected; it returns the sequence of the last. Subjects must differ and belong to one
+// stream; at most [MaxBatch] entries go. [schemas.ErrLost]: one of the subjects has moved on, and nothing was stored. With
+// [ErrUnknown] only a look into the stream tells whether it was.
+func Swap(ctx context.Context, nc *nats.Conn, entries []schemas.Entry) (uint64, error) {
+	msgs := make([]*nats.Msg, len(entries))
+	for i, e := range entries {
+		msgs[i] = &nats.Msg{Subject: e.Subject, Data: e.Data, Header: nats.Header{headerExpectedLast: {fmt.Sprint(e.Expect)}}}
+	}
+	for attempt := 1; ; attempt++ {
+		try, cancel := context.WithTimeout(ctx, ledgerTimeout)
+		seq, err := publishBatch(try, nc, msgs)
+		cancel()
+		if err == nil || !errors.Is(err, errAgain) || attempt == ledgerAttempts {
+			return seq, err
+		}
+	}
+}
 
 // ShardState is what a shard's stream holds, for reckoning up.
 type ShardState struct {

@@ -29,10 +29,13 @@ type clause struct {
 	contrast    bool // begins with "but"
 	concede     bool // begins with "although"
 	cond        bool
+	order       bool    // begins with "do" or "don't"
 	pos, neg    float32 // sums of valence, neg ≤ 0
 	negations   int32
-	words       [3]float32
+	words       [3]int32 // learned weights of words and pairs
+	grams       [3]int32 // learned weights of runs of letters
 	wordCount   int32
+	gramCount   int32
 	cue         float32 // sum of the cues' own polarities
 	emoji       float32
 	caps        bool
@@ -72,8 +75,15 @@ type analysis struct {
 	valences    []valenceHit
 	cues        []cueHit
 	senses      []senseHit
-	ids         []int32 // learned words, kept only when fitting
-	keepIDs     bool
+	heads       *Heads
+	lang        string
+	table       *table    // of the words of the language
+	region      region    // of the sentiment table
+	keep        *Features // kept only for training
+	topics      [TopicWidth]int32
+	topicCount  int32
+	rule        [ruleCount]int32
+	p           [3]float64 // of negative, neutral, positive
 	total       [senseCount]float32
 	count       [senseCount]int32
 	common      []int
@@ -88,7 +98,7 @@ type analysis struct {
 }
 
 func (c *Classifier) newAnalysis() *analysis {
-	return &analysis{c: c, common: make([]int, len(c.languages)), commonNames: c.languages}
+	return &analysis{c: c, heads: c.heads, common: make([]int, len(c.languages)), commonNames: c.languages}
 }
 
 // isEmoticon returns the length of the longest emoticon at the head of s.
@@ -104,33 +114,57 @@ func (c *Classifier) isEmoticon(s string) int {
 	return 0
 }
 
-// read runs the whole analysis of one text.
-func (a *analysis) read(text string) {
+// read runs the whole analysis of one text; given is the language that the channel named, "" if none.
+func (a *analysis) read(text, given string) {
 	a.text = text
-	a.clauses, a.valences, a.cues, a.senses, a.ids = a.clauses[:0], a.valences[:0], a.cues[:0], a.senses[:0], a.ids[:0]
+	a.clauses, a.valences, a.cues, a.senses = a.clauses[:0], a.valences[:0], a.cues[:0], a.senses[:0]
+	a.topics, a.topicCount = [TopicWidth]int32{}, 0
 	a.total, a.count, a.known = [senseCount]float32{}, [senseCount]int32{}, 0
 	clear(a.common)
 	a.scan(text, a.c.isEmoticon)
 	caps, words := 0, 0
 	for i := range a.tokens {
-		if a.tokens[i].kind == wordToken {
+		tok := &a.tokens[i]
+		if tok.kind == wordToken {
 			words++
-			if a.tokens[i].caps {
+			if tok.caps {
 				caps++
 			}
 		}
-		if a.tokens[i].kind != numberToken {
-			a.tokens[i].number = a.c.table.nodes[a.c.table.step(0, a.tokens[i].hash)].number
+		if tok.kind != numberToken {
+			a.root(tok)
 		}
 	}
 	a.shouting = caps*2 > words
+	a.lang = a.language(given)
+	if a.table, a.region = a.c.reader(a.lang); a.romanised() {
+		a.table = a.c.table
+	}
 	for i := range a.segments {
 		a.segment(&a.segments[i])
 	}
 }
 
+// root looks a single word up: whether it is a number, and of which language it is.
+func (a *analysis) root(tok *token) {
+	n := &a.c.table.nodes[a.c.table.step(0, tok.hash)]
+	tok.number = n.number
+	known := n.common || n.hasValence
+	for k := n.sense; k >= 0; k = a.c.table.senses[k].next {
+		if lang := a.c.langOf[a.c.table.senses[k].class]; lang >= 0 {
+			a.common[lang]++
+			known = known || a.commonNames[lang] == "en"
+		}
+	}
+	if known {
+		a.known++
+	}
+}
+
 func (a *analysis) open(first int32, seg *segment) {
-	a.clauses = append(a.clauses, clause{first: first, last: seg.last, sentence: seg.sentence, mark: seg.mark})
+	h := a.tokens[first].hash
+	a.clauses = append(a.clauses, clause{first: first, last: seg.last, sentence: seg.sentence, mark: seg.mark,
+		order: h == a.c.orders[0] || h == a.c.orders[1]})
 	a.negUntil, a.boostUntil, a.boost = 0, 0, 1
 }
 
@@ -148,13 +182,14 @@ func (a *analysis) segment(seg *segment) {
 			a.shut(i)
 			a.open(i, seg)
 		}
-		state := a.c.table.step(0, a.tokens[i].hash)
+		a.learn(i, seg.first)
+		state := a.table.step(0, a.tokens[i].hash)
 		a.bestState = 0
 		if state != 0 {
 			a.follow(state, i, i+1, seg.last, 2)
 		}
 		if a.tokens[i].number {
-			if state = a.c.table.step(0, numHash); state != 0 {
+			if state = a.table.step(0, numHash); state != 0 {
 				a.follow(state, i, i+1, seg.last, 2)
 			}
 		}
@@ -166,7 +201,7 @@ func (a *analysis) segment(seg *segment) {
 
 // follow visits every pattern that starts at token i, from a state reached before token j.
 func (a *analysis) follow(state, i, j, end int32, gaps int) {
-	t := a.c.table
+	t := a.table
 	for {
 		n := &t.nodes[state]
 		a.visit(n, state, i, j)
@@ -204,26 +239,8 @@ func (a *analysis) visit(n *node, state, i, j int32) {
 	}
 	at := int32(len(a.clauses) - 1)
 	negated := i < a.negUntil
-	if n.word >= 0 {
-		id := n.word
-		if negated && j == i+1 {
-			id++
-		}
-		c := &a.clauses[at]
-		w := &a.c.words[id]
-		c.words[0] += w[0]
-		c.words[1] += w[1]
-		c.words[2] += w[2]
-		c.wordCount++
-		if a.keepIDs {
-			a.ids = append(a.ids, id)
-		}
-	}
-	if j == i+1 && (n.word >= 0 || n.hasValence) {
-		a.known++
-	}
-	for k := n.cue; k >= 0; k = a.c.table.cues[k].next {
-		q := &a.c.table.cues[k]
+	for k := n.cue; k >= 0; k = a.table.cues[k].next {
+		q := &a.table.cues[k]
 		h := cueHit{theme: q.theme, start: i, end: j, clause: at, polarity: q.polarity, own: q.own}
 		if negated {
 			h.polarity *= -0.7
@@ -233,13 +250,9 @@ func (a *analysis) visit(n *node, state, i, j int32) {
 		}
 		a.cues = append(a.cues, h)
 	}
-	for k := n.sense; k >= 0; k = a.c.table.senses[k].next {
-		q := &a.c.table.senses[k]
-		if lang := a.c.langOf[q.class]; lang >= 0 {
-			a.common[lang]++
-			if j == i+1 && a.commonNames[lang] == "en" {
-				a.known++
-			}
+	for k := n.sense; k >= 0; k = a.table.senses[k].next {
+		q := &a.table.senses[k]
+		if a.c.langOf[q.class] >= 0 {
 			continue
 		}
 		if q.class < senseCount {
@@ -248,6 +261,9 @@ func (a *analysis) visit(n *node, state, i, j int32) {
 			}
 			if q.class == senseQuestion && q.weight < 1 && i != a.clauses[at].first {
 				continue // "how" and "can" ask only where a clause begins
+			}
+			if q.class == senseWish && q.weight > 1 && i != a.clauses[at].first {
+				continue // "add a dark mode" wishes, "to add insult" does not
 			}
 			a.total[q.class] += q.weight
 			a.count[q.class]++
@@ -258,7 +274,7 @@ func (a *analysis) visit(n *node, state, i, j int32) {
 
 // apply lets the longest modifier or valence that starts at token i act.
 func (a *analysis) apply(i int32, seg *segment) {
-	n := &a.c.table.nodes[a.bestState]
+	n := &a.table.nodes[a.bestState]
 	c := &a.clauses[len(a.clauses)-1]
 	end := a.bestEnd
 	a.consumed = end
@@ -296,6 +312,9 @@ func (a *analysis) apply(i int32, seg *segment) {
 	}
 	v := n.valence
 	tok := &a.tokens[i]
+	if end > i+1 && a.table.nodes[a.table.step(0, tok.hash)].mod == negate {
+		c.negations++ // "not bad at all" is one entry of the list and still a denial
+	}
 	if i < a.boostUntil {
 		v *= a.boost
 		a.boost, a.boostUntil = 1, 0

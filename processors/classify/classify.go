@@ -28,20 +28,28 @@ func (in *Input) byCustomer() bool {
 func (c *Classifier) Classify(in Input) schemas.Labels {
 	a := c.pool.Get().(*analysis)
 	defer c.release(a)
-	a.read(in.Text)
-	l := schemas.Labels{Model: c.model, Urgency: schemas.UrgencyLow, Element: schemas.Unspecified}
-	l.Language = a.language(in.Language)
+	l := a.byRules(&in)
+	a.judge(&in, &l)
+	l.Sentiment = a.sixWay(&l)
+	a.consequences(&in, &l)
+	return l
+}
+
+// byRules reads the text and sets what does not need the topic heads.
+func (a *analysis) byRules(in *Input) schemas.Labels {
+	a.read(in.Text, in.Language)
+	l := schemas.Labels{Model: a.c.model, Urgency: schemas.UrgencyLow, Element: schemas.Unspecified, Language: a.lang}
 	l.Quality = a.quality()
-	p := a.sentiment(&in, &l)
+	a.p = a.sentiment(in, &l)
 	if l.Quality == schemas.QualityOK {
-		l.Mentions = a.mentions(&in, l.Language)
+		l.Mentions = a.mentions(in)
 		if len(l.Mentions) == 0 && in.QuestionText != "" {
-			l.Mentions = c.asked(&in, &l, a)
+			l.Mentions = a.c.asked(in, &l, a)
 		}
 	}
 	l.Element = dominant(l.Mentions, in.ElementHint)
-	l.Sentiment = a.sixWay(&l)
-	a.intent(&in, &l, p)
+	a.churn(in, &l)
+	a.intent(&l)
 	return l
 }
 
@@ -50,7 +58,7 @@ func (c *Classifier) Classify(in Input) schemas.Labels {
 func (c *Classifier) asked(in *Input, l *schemas.Labels, a *analysis) []schemas.Mention {
 	q := c.pool.Get().(*analysis)
 	defer c.release(q)
-	q.read(in.QuestionText)
+	q.read(in.QuestionText, in.Language)
 	for i := range q.cues {
 		h := &q.cues[i]
 		if t := &c.themes[h.theme]; !t.aspect || l.Polarity == schemas.Neutral {
@@ -75,15 +83,16 @@ func (c *Classifier) release(a *analysis) {
 // sentiment sets polarity, score, confidence and probabilities and returns the probabilities unrounded.
 func (a *analysis) sentiment(in *Input, l *schemas.Labels) [3]float64 {
 	var p [3]float64
-	en, zh := readable(l.Language)
+	read := false // by its words, without a look at the rating
 	switch {
 	case l.Quality == schemas.QualityEmpty:
 		p = fromRating(in.Rating)
-	case !en && !zh:
+	case a.unheard() && !a.heads.Foreign:
 		p = a.unread(in.Rating)
 	default:
 		v := a.document()
-		p = a.c.probabilities(&v, a.han > a.latin/3)
+		p = a.probabilities(&v)
+		read = true
 	}
 	best := 1
 	for k := range 3 {
@@ -93,10 +102,16 @@ func (a *analysis) sentiment(in *Input, l *schemas.Labels) [3]float64 {
 		l.Probabilities[k] = float32(p[k])
 	}
 	l.Polarity = [3]schemas.Polarity{schemas.Negative, schemas.Neutral, schemas.Positive}[best]
+	if read {
+		l.SentimentText = l.Polarity
+	}
 	l.Confidence = float32(p[best])
 	l.Score = schemas.Quantise(p[2] - p[0])
 	return p
 }
+
+// unheard says whether the text is of a language without cues and no word of it is known.
+func (a *analysis) unheard() bool { return a.table != a.c.table && len(a.valences) == 0 }
 
 // fromRating gives what a rating without words says: its direction is the customer's own, its words are missing.
 func fromRating(r schemas.Score) [3]float64 {
@@ -104,7 +119,9 @@ func fromRating(r schemas.Score) [3]float64 {
 		return [3]float64{0.1, 0.8, 0.1}
 	}
 	x := float64(r.Value)
-	return softmax([3]float64{-3 * x, 0.9, 3 * x})
+	z := [3]float64{-3 * x, 0.9, 3 * x}
+	softmax(z[:])
+	return z
 }
 
 // unread is for a language there are no words for: emoji and the rating speak, weakly, else it is neutral and unsure.
@@ -113,11 +130,13 @@ func (a *analysis) unread(r schemas.Score) [3]float64 {
 	for i := range a.clauses {
 		e += float64(a.clauses[i].emoji)
 	}
-	z := 0.8 * float64(squash(float32(e), 2))
+	z := float64(0.8 * float64(squash(float32(e), 2)))
 	if r.Valid {
-		z += 2 * float64(r.Value)
+		z += float64(2 * float64(r.Value))
 	}
-	return softmax([3]float64{-z, 0.3, z})
+	p := [3]float64{-z, 0.3, z}
+	softmax(p[:])
+	return p
 }
 
 // sixWay reads the six-way sentiment off the score and the mentions.
@@ -153,18 +172,7 @@ func dominant(ms []schemas.Mention, hint schemas.Element) schemas.Element {
 	var w [3]float32
 	for i := range ms {
 		m := &ms[i]
-		at := 0
-		switch m.Element {
-		case schemas.Service:
-			at = 1
-		case schemas.Image:
-			at = 2
-		}
-		pol := m.Polarity
-		if pol < 0 {
-			pol = -pol
-		}
-		w[at] += m.Confidence * (0.3 + pol)
+		w[m.Element.Place()] += mentionWeight(m)
 	}
 	best := -1
 	for i, x := range w {

@@ -115,3 +115,29 @@ func sign(x float32) int {
 	}
 	return 0
 }
+
+// What is said of the words alone never looks at the rating; where there are no words to read, it is nothing.
+func TestTheWordsAloneSpeakForThemselves(t *testing.T) {
+	c, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"", "…", "It broke after a day and nobody answered.", "Wonderful, thank you!", "Das Paket kam am Dienstag an.", "qwrtz ⟨⟩", "ᚠᚢᚦᚨᚱᚲ"} {
+		var first schemas.Labels
+		for i, rating := range []schemas.Score{{}, {Value: -1, Valid: true}, {Value: 1, Valid: true}} {
+			l := c.Classify(Input{Text: text, Rating: rating})
+			if i == 0 {
+				first = l
+			}
+			if l.SentimentText != first.SentimentText {
+				t.Errorf("%q: %q by itself, %q beside a rating of %v", text, first.SentimentText, l.SentimentText, rating.Value)
+			}
+			if l.SentimentText != "" && (l.SentimentText != l.Polarity || l.Score != first.Score) {
+				t.Errorf("%q: words %q, polarity %q, score %v and %v", text, l.SentimentText, l.Polarity, first.Score, l.Score)
+			}
+		}
+		if text == "" && first.SentimentText != "" {
+			t.Errorf("no words are %q", first.SentimentText)
+		}
+	}
+}

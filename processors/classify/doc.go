@@ -6,11 +6,14 @@
 // and contrast, and the cues of the taxonomy; from these the labels are read off. Nothing is remembered between texts,
 // no clock and no network is used, and the same text gives the same labels on every machine.
 //
-// Everything the classifier knows about words lies in the files under data, with their sources in data/SOURCES.md:
-// valences, modifiers, themes, cues, intents and the weights of a small linear model. The code knows only how words act
-// on each other. [Classifier.Model] names both: a new data file is a new model.
+// Beside the rules, words, pairs of words and runs of letters are hashed into two tables of trained 8-bit weights, read in
+// the same pass: one for polarity, one for the topic heads (intent, element, stage, junk, churn), which see the rules'
+// answers among their features.
+//
+// Everything the classifier knows about words lies in the files under data, with their sources in data/SOURCES.md. The
+// code knows only how words act on each other. [Classifier.Model] names rules and weights: a new file is a new model.
 //
 // What it refuses to do: it never marks a customer as a trouble-maker, never drops a text for its tone, and never claims
 // to read a language it has no words for: such a text is neutral with low confidence unless an emoji or a rating says
-// more. English and Chinese are the languages it has words for.
+// more. English is trained, Chinese has cues, 17 languages have word lists.
 package classify

@@ -25,7 +25,18 @@ const (
 	AxisElement  Axis = "element"
 	AxisIntent   Axis = "intent"
 	AxisS5       Axis = "s5"
+	AxisStage    Axis = "stage"
+	AxisJunk     Axis = "junk"      // spam or ham
+	AxisChurn    Axis = "churn"     // churn or non-churn: a risk of 0.5 or more
+	AxisComplain Axis = "complaint" // complaint or non-complaint
+	AxisSuggest  Axis = "suggestion"
+	AxisEffort   Axis = "effort" // high, low or none: what it cost the customer
 )
+
+// Axes lists the axes that can be compared, in the order in which they are tried.
+func Axes() []Axis {
+	return []Axis{AxisPolarity, AxisElement, AxisIntent, AxisS5, AxisStage, AxisJunk, AxisChurn, AxisComplain, AxisSuggest, AxisEffort}
+}
 
 // axisLabels maps the labels that a file may use to the classes of an axis.
 var axisLabels = map[Axis]map[string]string{
@@ -33,7 +44,13 @@ var axisLabels = map[Axis]map[string]string{
 	AxisElement:  {"product": "product", "service": "service", "image": "image", "unspecified": "unspecified"},
 	AxisIntent: {"complaint": "complaint", "praise": "praise", "question": "question", "request": "request", "suggestion": "request",
 		"churn": "churn_notice", "churn_notice": "churn_notice", "other": "other"},
-	AxisS5: {"smile": "smile", "speed": "speed", "sincerity": "sincerity", "smart": "smart", "study": "study", "none": "none"},
+	AxisS5:       {"smile": "smile", "speed": "speed", "sincerity": "sincerity", "smart": "smart", "study": "study", "none": "none"},
+	AxisStage:    {"presale": "presale", "sale": "sale", "aftersale": "aftersale", "none": "none"},
+	AxisJunk:     {"spam": "spam", "ham": "ham", "ok": "ham"},
+	AxisChurn:    {"churn": "churn", "non-churn": "non-churn", "leave": "churn", "stay": "non-churn"},
+	AxisComplain: {"complaint": "complaint", "non-complaint": "non-complaint"},
+	AxisSuggest:  {"suggestion": "suggestion", "non-suggestion": "non-suggestion"},
+	AxisEffort:   {"high": "high", "low": "low", "none": "none"},
 }
 
 // Class is how one class of an axis fared.
@@ -58,15 +75,44 @@ type Report struct {
 	PerSecond   float64        `json:"texts_per_second"` // texts classified in one second of the caller's clock, on one core
 	TwoClass    bool           `json:"two_class"`        // the file knows no neutral: the sign of the score decided
 	Classes     []Class        `json:"classes"`
-	Confusion   [][]int        `json:"confusion"` // [label][predicted], in the order of Classes
+	Confusion   [][]int        `json:"confusion"`        // [label][predicted], in the order of Classes
+	Shares      *Shares        `json:"shares,omitempty"` // of negative texts in groups; nil on other axes and in small files
 }
 
 // evalRow is the part of a labelled row that is read.
 type evalRow struct {
-	Text  string   `json:"text"`
-	Label string   `json:"label"`
-	Lang  string   `json:"lang"`
-	Fives []string `json:"fives"`
+	Text  string `json:"text"`
+	Label string `json:"label"`
+	Lang  string `json:"lang"`
+
+	// A row may instead name its label of each axis.
+	Polarity string   `json:"polarity"`
+	Element  string   `json:"element"`
+	Intent   string   `json:"intent"`
+	Stage    string   `json:"stage"`
+	Effort   string   `json:"effort"`
+	S5       []string `json:"s5"` // the first is compared
+}
+
+// label is the row's label on an axis.
+func (r *evalRow) label(axis Axis) string {
+	switch {
+	case r.Label != "":
+		return r.Label
+	case axis == AxisElement:
+		return r.Element
+	case axis == AxisIntent:
+		return r.Intent
+	case axis == AxisStage:
+		return r.Stage
+	case axis == AxisEffort:
+		return r.Effort
+	case axis == AxisS5 && len(r.S5) > 0:
+		return r.S5[0]
+	case axis == AxisPolarity:
+		return r.Polarity
+	}
+	return ""
 }
 
 // Evaluate compares the classifier with labelled rows, one JSON object {"text","label","lang"} a line. A "suggestion" is
@@ -83,14 +129,14 @@ func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Rep
 	}
 	names, ok := axisLabels[rep.Axis]
 	if !ok {
-		return rep, fmt.Errorf("evaluate: unknown axis %q; use polarity, element, intent or s5", rep.Axis)
+		return rep, fmt.Errorf("evaluate: unknown axis %q; use one of %v", rep.Axis, Axes())
 	}
 	var kept []evalRow
 	neutral := false
 	for _, row := range rows {
-		label, ok := names[row.Label]
+		label, ok := names[row.label(rep.Axis)]
 		if !ok {
-			rep.Unmapped[row.Label]++
+			rep.Unmapped[row.label(rep.Axis)]++
 			continue
 		}
 		row.Label = label
@@ -103,11 +149,19 @@ func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Rep
 	rep.TwoClass = rep.Axis == AxisPolarity && !neutral
 	count := map[[2]string]int{}
 	var bins [10]struct{ n, right, confidence float64 }
+	var judged []shareRow
 	start := now()
 	for _, row := range kept {
 		l := c.Classify(Input{Text: row.Text, Language: row.Lang})
 		got, sure := predicted(&l, rep.Axis, rep.TwoClass)
 		count[[2]string{row.Label, got}]++
+		if rep.Axis == AxisPolarity {
+			p := float64(l.Probabilities[0])
+			if rep.TwoClass {
+				p /= float64(l.Probabilities[0] + l.Probabilities[2])
+			}
+			judged = append(judged, shareRow{row.Label == "negative", got == "negative", p})
+		}
 		if sure >= 0 {
 			b := &bins[min(9, int(sure*10))]
 			b.n++
@@ -121,6 +175,7 @@ func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Rep
 		rep.PerSecond = float64(len(kept)) / d
 	}
 	rep.N = len(kept)
+	rep.Shares = shares(judged)
 	rep.tally(count)
 	var ece, n float64
 	for _, b := range bins {
@@ -157,10 +212,10 @@ func readRows(r io.Reader) ([]evalRow, error) {
 // guessAxis takes the axis that knows most of the labels.
 func guessAxis(rows []evalRow) Axis {
 	best, most := AxisPolarity, -1
-	for _, axis := range []Axis{AxisPolarity, AxisElement, AxisIntent, AxisS5} {
+	for _, axis := range Axes() {
 		n := 0
 		for i := range rows {
-			if _, ok := axisLabels[axis][rows[i].Label]; ok {
+			if _, ok := axisLabels[axis][rows[i].label(axis)]; ok {
 				n++
 			}
 		}
@@ -169,6 +224,13 @@ func guessAxis(rows []evalRow) Axis {
 		}
 	}
 	return best
+}
+
+func either(yes bool, a, b string) string {
+	if yes {
+		return a
+	}
+	return b
 }
 
 // predicted returns the class of the labels on the axis and how sure it is, −1 where there is no probability.
@@ -186,6 +248,18 @@ func predicted(l *schemas.Labels, axis Axis, two bool) (string, float64) {
 			}
 		}
 		return best, -1
+	case AxisStage:
+		return string(l.Stage), float64(l.StageConfidence)
+	case AxisJunk:
+		return either(l.Quality == schemas.QualitySpam, "spam", "ham"), -1
+	case AxisChurn:
+		return either(l.ChurnRisk >= 0.5, "churn", "non-churn"), -1
+	case AxisComplain:
+		return either(l.Intent == schemas.Complaint || l.Intent == schemas.ChurnNotice, "complaint", "non-complaint"), -1
+	case AxisEffort:
+		return either(l.Effort < 0, "high", either(l.Effort > 0, "low", "none")), -1
+	case AxisSuggest:
+		return either(l.Intent == schemas.Request, "suggestion", "non-suggestion"), -1
 	}
 	if two {
 		p, n := float64(l.Probabilities[2]), float64(l.Probabilities[0])
@@ -267,6 +341,9 @@ func (r Report) String() string {
 			fmt.Fprintf(&b, " %12d", n)
 		}
 		b.WriteByte('\n')
+	}
+	if r.Shares != nil {
+		r.Shares.write(&b)
 	}
 	if len(r.Unmapped) > 0 {
 		var names []string

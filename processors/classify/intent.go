@@ -38,25 +38,26 @@ func (a *analysis) monotone() bool {
 	return n*10 >= len(a.tokens)*9
 }
 
-// intent sets intent, churn risk, urgency, effort and whether an answer is owed. A question or a request asked in anger
-// is a complaint; leaving is a notice whatever else is said.
-func (a *analysis) intent(in *Input, l *schemas.Labels, p [3]float64) {
+// intent sets the intent by rule. A question or a request asked in anger is a complaint; leaving is a notice whatever else
+// is said.
+func (a *analysis) intent(l *schemas.Labels) {
 	set := &a.c.setting
-	neg, pos := float32(p[0]), float32(p[2])
+	neg, pos := float32(a.p[0]), float32(a.p[2])
 	worst, bestM := float32(0), float32(0)
 	for i := range l.Mentions {
-		worst = min(worst, l.Mentions[i].Polarity*l.Mentions[i].Confidence)
-		bestM = max(bestM, l.Mentions[i].Polarity*l.Mentions[i].Confidence)
+		worst = min(worst, float32(l.Mentions[i].Polarity*l.Mentions[i].Confidence))
+		bestM = max(bestM, float32(l.Mentions[i].Polarity*l.Mentions[i].Confidence))
 	}
-	a.churn(in, l, neg)
 	wh := a.total[senseQuestion] >= 0.9 // "how", "when", "what is": more than "can you"
-	request := a.count[senseRequest]+a.count[senseWish] > 0
+	request := a.count[senseRequest] > 0 || a.total[senseWish] >= 0.5
 	angry := neg >= set.ComplaintFrom || a.count[senseComplaint] > 0 && pos < set.PraiseFrom
 	switch {
 	case l.Quality == schemas.QualitySpam || l.Quality == schemas.QualityOffTopic:
 		l.Intent, l.IntentConfidence = schemas.OtherIntent, 0.8
-	case l.ChurnRisk >= 0.75 && a.count[senseChurn] > 0:
+	case a.leaving(l):
 		l.Intent, l.IntentConfidence = schemas.ChurnNotice, 0.85
+	case a.total[senseWish] >= set.WishFrom && neg < set.WishUntil:
+		l.Intent, l.IntentConfidence = schemas.Request, 0.7
 	case angry:
 		l.Intent, l.IntentConfidence = schemas.Complaint, max(neg, 0.6)
 	case (a.questions > 0 || wh) && pos < 0.8 && !(request && !wh):
@@ -70,15 +71,24 @@ func (a *analysis) intent(in *Input, l *schemas.Labels, p [3]float64) {
 	case l.Polarity == schemas.Positive:
 		l.Intent, l.IntentConfidence = schemas.Praise, pos
 	default:
-		l.Intent, l.IntentConfidence = schemas.OtherIntent, float32(p[1])
+		l.Intent, l.IntentConfidence = schemas.OtherIntent, float32(a.p[1])
 	}
+}
+
+// leaving says whether the words give notice.
+func (a *analysis) leaving(l *schemas.Labels) bool {
+	return l.ChurnRisk >= 0.75 && a.count[senseChurn] > 0
+}
+
+// consequences sets what follows from the other labels: whether an answer is owed, urgency, effort.
+func (a *analysis) consequences(in *Input, l *schemas.Labels) {
 	if in.byCustomer() && l.Quality != schemas.QualitySpam {
 		switch l.Intent {
 		case schemas.Complaint, schemas.Question, schemas.Request, schemas.ChurnNotice:
 			l.ResponseNeeded = true
 		}
 	}
-	a.urgency(l, neg)
+	a.urgency(l, float32(a.p[0]))
 	if a.count[senseEffort] > 0 {
 		e := a.total[senseEffort]
 		l.Effort = int8(max(-5, min(5, e)))
@@ -103,13 +113,14 @@ func (a *analysis) urgency(l *schemas.Labels, neg float32) {
 }
 
 // churn sets the risk that the customer leaves, with every reason that raised it.
-func (a *analysis) churn(in *Input, l *schemas.Labels, neg float32) {
+func (a *analysis) churn(in *Input, l *schemas.Labels) {
+	neg := float32(a.p[0])
 	if !in.byCustomer() || l.Quality == schemas.QualitySpam {
 		return
 	}
 	risk := float32(0.05)
 	if neg > 0.5 {
-		risk = 0.1 + 0.4*(neg-0.5)
+		risk = 0.1 + float32(0.4*(neg-0.5))
 		if neg > 0.8 {
 			l.ChurnReasons = append(l.ChurnReasons, "strongly negative")
 		}

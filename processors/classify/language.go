@@ -21,6 +21,9 @@ const (
 	scriptCount
 )
 
+// unspaced says whether the script is written without spaces between words.
+func (s script) unspaced() bool { return s == scriptHan || s == scriptKana || s == scriptThai }
+
 // scriptLanguage is what a script alone says of the language. Scripts that many languages share give "und" with the
 // script's own subtag.
 var scriptLanguage = [scriptCount]string{scriptKana: "ja", scriptHangul: "ko", scriptCyrillic: "und-Cyrl", scriptArabic: "und-Arab",
@@ -122,23 +125,53 @@ func (a *analysis) latinLanguage() string {
 	return "und"
 }
 
-// readable says for which word lists a language may be read. A text of an unknown language in Latin letters is read as
-// English: what the lists do not know then weighs nothing.
-func readable(lang string) (en, zh bool) {
-	base := lang
+// romanised says whether a text of a language with a script of its own is in Latin letters: what can be read of it are its
+// English words.
+func (a *analysis) romanised() bool {
+	if 2*a.latin <= a.letters {
+		return false
+	}
+	switch base(a.lang) {
+	case "zh", "ja", "ko", "ar", "hi", "th", "ru", "und":
+		return true
+	}
+	return false
+}
+
+// base returns the language of a tag without region or script.
+func base(lang string) string {
 	for i := range lang {
 		if lang[i] == '-' || lang[i] == '_' {
-			base = lang[:i]
-			break
+			return lang[:i]
 		}
 	}
+	return lang
+}
+
+// reader returns the words and the part of the sentiment table that a language is read with. A text of an unknown language
+// in Latin letters is read as English: what the lists do not know then weighs nothing.
+func (c *Classifier) reader(lang string) (*table, region) {
+	base := base(lang)
 	switch base {
 	case "en", "EN", "eng":
-		return true, false
+		return c.table, english
 	case "zh", "ZH", "zho", "cmn", "yue":
-		return false, true
+		return c.table, foreign
 	case "und":
-		return lang == "und", lang == "und"
+		// A script that several languages share is read with the words of the largest of them.
+		switch lang {
+		case "und":
+			return c.table, english
+		case "und-Cyrl":
+			base = "ru"
+		case "und-Arab":
+			base = "ar"
+		case "und-Deva":
+			base = "hi"
+		}
 	}
-	return false, false
+	if t := c.lexicons[base]; t != nil {
+		return t, foreign
+	}
+	return c.empty, foreign
 }

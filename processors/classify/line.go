@@ -12,6 +12,7 @@ type Line struct {
 	Intent         schemas.Intent      `json:"intent"`
 	Mentions       []LineMention       `json:"mentions"` // [] where there is none
 	Element        schemas.Element     `json:"element"`
+	Stage          schemas.Stage       `json:"stage,omitempty"`
 	ChurnRisk      float32             `json:"churn_risk"`
 	ChurnReasons   []string            `json:"churn_reasons,omitempty"`
 	ResponseNeeded bool                `json:"response_needed"`
@@ -45,7 +46,7 @@ type LineMention struct {
 func NewLine(l *schemas.Labels) Line {
 	out := Line{Polarity: l.Polarity, Sentiment: l.Sentiment, Score: l.Score, Confidence: l.Confidence,
 		Probabilities: Probabilities{l.Probabilities[0], l.Probabilities[1], l.Probabilities[2]},
-		Intent:        l.Intent, Mentions: make([]LineMention, 0, len(l.Mentions)), Element: l.Element, ChurnRisk: l.ChurnRisk,
+		Intent:        l.Intent, Mentions: make([]LineMention, 0, len(l.Mentions)), Element: l.Element, Stage: l.Stage, ChurnRisk: l.ChurnRisk,
 		ChurnReasons: l.ChurnReasons, ResponseNeeded: l.ResponseNeeded, Urgency: l.Urgency, Language: l.Language,
 		Quality: l.Quality, Model: l.Model}
 	for _, m := range l.Mentions {

@@ -16,7 +16,7 @@ import (
 	"github.com/earshot/earshot/schemas"
 )
 
-//go:embed data/*.tsv
+//go:embed data/*.tsv data/model.bin
 var embedded embed.FS
 
 // Theme is one thing that customers speak of, under a name that stays.
@@ -39,11 +39,15 @@ type Classifier struct {
 	class     map[string]int32
 	pairs     map[[2]int32]pair
 	emoticon  map[string]bool
-	languages []string // of the classes "lang:xx"
-	langOf    []int32  // class → index of languages, −1
-	words     [][3]float32
-	dense     [2][denseCount][3]float32
+	languages []string          // of the classes "lang:xx"
+	langOf    []int32           // class → index of languages, −1
+	lexicons  map[string]*table // by base language: words of languages without cues
+	empty     *table
+	heads     *Heads
+	plain     [2]Head   // without learned words: Chinese, other languages
+	orders    [2]uint64 // hashes of "do" and "dont"
 	setting   settings
+	rules     string // digest of the data files
 	model     string
 	pool      sync.Pool
 }
@@ -58,14 +62,36 @@ type pair struct {
 // Load reads the data files that are part of the program. All faults of the files are reported at once, each with file
 // and line; a program whose files are tested never sees one.
 func Load() (*Classifier, error) {
+	c, err := LoadRules()
+	if err != nil {
+		return nil, err
+	}
+	file, err := fs.ReadFile(embedded, "data/model.bin")
+	if err != nil {
+		return nil, fmt.Errorf("open classifier model: %w", err)
+	}
+	h, err := UnmarshalHeads(file)
+	if err != nil {
+		return nil, err
+	}
+	return c.With(h), nil
+}
+
+// LoadRules is [Load] without learned weights: what training starts from.
+func LoadRules() (*Classifier, error) {
 	sub, err := fs.Sub(embedded, "data")
 	if err != nil {
 		return nil, fmt.Errorf("open classifier data: %w", err)
 	}
-	return load(sub)
+	c, err := load(sub)
+	if err != nil {
+		return nil, err
+	}
+	return c.With(NewHeads()), nil
 }
 
-// Model returns the name and version of the model: "cues-1+" and the first 8 hex digits of the SHA-256 of its data.
+// Model returns the name and version of the model: the name of the learned weights, "+", 8 hex digits of the SHA-256 of
+// the rules and word lists, ".", and 8 of the weights.
 func (c *Classifier) Model() string { return c.model }
 
 // Themes returns all themes that mentions can carry, in the order of their ids.
@@ -135,7 +161,10 @@ func (l *loader) each(file string, cells int, f func(row)) {
 }
 
 // at returns the nodes that a pattern ends in.
-func (l *loader) at(r row, pattern string) []*node {
+func (l *loader) at(r row, pattern string) []*node { return l.in(l.table, r, pattern) }
+
+// in is at for another table.
+func (l *loader) in(table *table, r row, pattern string) []*node {
 	seqs, err := expand(pattern)
 	if err != nil {
 		l.fault(r, "%v", err)
@@ -143,18 +172,19 @@ func (l *loader) at(r row, pattern string) []*node {
 	}
 	states := make([]int32, len(seqs))
 	for i, s := range seqs {
-		states[i] = l.table.path(s)
+		states[i] = table.path(s)
 	}
 	nodes := make([]*node, len(seqs)) // after all paths: making them moves the nodes
 	for i, s := range states {
-		nodes[i] = &l.table.nodes[s]
+		nodes[i] = &table.nodes[s]
 	}
 	return nodes
 }
 
 func load(fsys fs.FS) (*Classifier, error) {
-	c := &Classifier{table: newTable(), class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}}
+	c := &Classifier{table: newTable(), empty: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}}
 	l := &loader{Classifier: c, fsys: fsys, theme: map[string]int32{}, set: map[string]float64{}}
+	l.loadLexicons()
 	l.loadModifiers()
 	l.loadThemes()
 	l.loadValence("valence.vader.tsv")
@@ -164,7 +194,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 	l.loadCues("cues.en.tsv")
 	l.loadCues("cues.zh.tsv")
 	l.loadPairs()
-	l.loadWeights()
+	l.loadKnown()
 	l.loadModel()
 	if len(l.errs) > 0 {
 		return nil, fmt.Errorf("load classifier data: %w", errors.Join(l.errs...))
@@ -173,10 +203,31 @@ func load(fsys fs.FS) (*Classifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.model = "cues-1+" + sum
-	c.pool.New = func() any { return c.newAnalysis() }
+	c.rules, c.orders = sum, [2]uint64{hashes("do")[0], hashes("dont")[0]}
 	return c, nil
 }
+
+// With returns a classifier with the same rules and word lists and other learned weights.
+func (c *Classifier) With(h *Heads) *Classifier {
+	n := &Classifier{table: c.table, themes: c.themes, classes: c.classes, class: c.class, pairs: c.pairs, emoticon: c.emoticon,
+		languages: c.languages, langOf: c.langOf, lexicons: c.lexicons, empty: c.empty, plain: c.plain, setting: c.setting, orders: c.orders,
+		rules: c.rules, heads: h}
+	n.model = h.Card.Name + "+" + c.rules + "." + h.hash
+	for i := range n.plain {
+		if h.Plain[i].Classes != nil {
+			n.plain[i] = h.Plain[i]
+		}
+		n.plain[i].Scale = h.Sentiment.Scale
+	}
+	n.pool.New = func() any { return n.newAnalysis() }
+	return n
+}
+
+// Plain returns how a language without learned words is read: 0 Chinese, 1 any other.
+func (c *Classifier) Plain(i int) Head { return c.plain[i] }
+
+// Heads returns the learned weights, which must not be changed; [Heads.Clone] gives some that may.
+func (c *Classifier) Heads() *Heads { return c.heads }
 
 // digest names the content of all data files, in the order of their names.
 func digest(fsys fs.FS) (string, error) {
@@ -272,6 +323,15 @@ func (l *loader) loadValence(file string) {
 	})
 }
 
+// tables returns the words of every language: emoji mean the same in all.
+func (l *loader) tables() []*table {
+	out := []*table{l.table, l.empty}
+	for _, t := range l.lexicons {
+		out = append(out, t)
+	}
+	return out
+}
+
 func (l *loader) loadEmoji() {
 	l.each("emoji.tsv", 2, func(r row) {
 		v := l.number(r, 1)
@@ -279,8 +339,10 @@ func (l *loader) loadEmoji() {
 		for _, b := range []byte(r.cells[0]) {
 			h = addByte(h, b)
 		}
-		n := &l.table.nodes[l.table.path([]uint64{h})]
-		n.valence, n.hasValence = v, true
+		for _, t := range l.tables() {
+			n := &t.nodes[t.path([]uint64{h})]
+			n.valence, n.hasValence = v, true
+		}
 		if r.cells[0][0] < utf8.RuneSelf {
 			l.emoticon[r.cells[0]] = true
 		}

@@ -1,6 +1,10 @@
 package classify
 
-import "strings"
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+)
 
 // loadSenses gives the classes that the code names their fixed numbers first; the file may define any others.
 func (l *loader) loadSenses() {
@@ -88,32 +92,28 @@ func (l *loader) loadPairs() {
 	})
 }
 
-// loadWeights reads the learned words. "!word" is the word where it is negated.
-func (l *loader) loadWeights() {
-	l.each("weights.tsv", 4, func(r row) {
-		word, negated := strings.CutPrefix(r.cells[0], "!")
-		w := [3]float32{l.number(r, 1) / 1000, l.number(r, 2) / 1000, l.number(r, 3) / 1000}
-		for _, n := range l.at(r, word) {
-			if n.word < 0 {
-				n.word = int32(len(l.words))
-				l.words = append(l.words, [3]float32{}, [3]float32{})
-			}
-			at := n.word
-			if negated {
-				at++
-			}
-			l.words[at] = w
+// loadKnown reads the frequent words of English.
+func (l *loader) loadKnown() {
+	l.each("known.en.tsv", 1, func(r row) {
+		for _, n := range l.at(r, r.cells[0]) {
+			n.common = true
 		}
 	})
 }
 
-// loadModel reads the weights of the dense features, one set for each language read, and the settings.
+// loadModel reads the weights of the dense features for languages without learned words, and the settings.
 func (l *loader) loadModel() {
 	index := map[string]int{}
 	for i, n := range denseNames {
 		index[n] = i
 	}
-	sets := map[string]int{"en": 0, "zh": 1}
+	sets := map[string]int{"zh": 0, "xx": 1}
+	for i := range l.plain {
+		l.plain[i] = Head{Name: "plain", Classes: sentimentClasses(), Temperature: 1}
+		for range 3 {
+			l.plain[i].Dense = append(l.plain[i].Dense, make([]int32, denseCount))
+		}
+	}
 	l.each("model.tsv", 5, func(r row) {
 		set, okS := sets[r.cells[0]]
 		i, okF := index[r.cells[1]]
@@ -122,7 +122,7 @@ func (l *loader) loadModel() {
 			return
 		}
 		for k := range 3 {
-			l.dense[set][i][k] = l.number(r, 2+k)
+			l.plain[set].Dense[k][i] = fixed(l.number(r, 2+k))
 		}
 	})
 	l.each("settings.tsv", 3, func(r row) {
@@ -139,5 +139,35 @@ func (l *loader) loadModel() {
 	}
 	for name := range l.set {
 		l.fault(row{file: "settings.tsv", line: 1}, "unknown setting %q", name)
+	}
+}
+
+func sentimentClasses() []string { return []string{"negative", "neutral", "positive"} }
+
+// loadLexicons reads the word lists of languages that have no cues: lexicon.<language>.tsv with rows of a kind (valence or
+// one of modifiers.tsv), a pattern and a value.
+func (l *loader) loadLexicons() {
+	files, err := fs.Glob(l.fsys, "lexicon.*.tsv")
+	if err != nil {
+		l.errs = append(l.errs, fmt.Errorf("list classifier data: %w", err))
+	}
+	for _, file := range files {
+		t := newTable()
+		l.lexicons[strings.Split(file, ".")[1]] = t
+		l.each(file, 3, func(r row) {
+			kind, mod := modNames[r.cells[0]]
+			if !mod && r.cells[0] != "valence" {
+				l.fault(r, "unknown kind %q, want valence, negate, boost, contrast, concede or condition", r.cells[0])
+				return
+			}
+			v := l.number(r, 2)
+			for _, n := range l.in(t, r, r.cells[1]) {
+				if mod {
+					n.mod, n.modValue = kind, v
+				} else {
+					n.valence, n.hasValence = v, v != 0
+				}
+			}
+		})
 	}
 }

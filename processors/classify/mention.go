@@ -12,16 +12,13 @@ type found struct {
 	polarity   float32
 	confidence float32
 	bound      bool // its polarity was said of it and not of its neighbours
+	guessed    bool // no word says how it is meant: it names no virtue
 	taken      bool // an aspect that a quality has made a theme of
 }
 
 // mentions reads the mentions off the clauses, in the order of the text. The span of a mention is its clause.
-func (a *analysis) mentions(in *Input, lang string) []schemas.Mention {
+func (a *analysis) mentions(in *Input) []schemas.Mention {
 	if len(a.cues) == 0 {
-		return nil
-	}
-	en, zh := readable(lang)
-	if !en && !zh {
 		return nil
 	}
 	var store [16]found
@@ -58,6 +55,9 @@ func (a *analysis) mention(in *Input, f *found, c *clause) schemas.Mention {
 		Confidence: f.confidence, Start: a.tokens[c.first].start, End: a.tokens[c.last-1].end}
 	if !t.aspect {
 		m.Theme = t.ID
+	}
+	if f.guessed {
+		m.S5 = ""
 	}
 	if m.S5 == "" && m.Element == schemas.Service && contains(schemas.Virtues(), in.S5Hint) {
 		m.S5 = in.S5Hint
@@ -107,6 +107,7 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 				continue // "the parcel arrived crushed" speaks of the packaging, not of the parcel
 			}
 			f.polarity, f.confidence = general, sure
+			f.guessed = sure <= a.c.setting.ConfidenceGuess
 		}
 		if a.c.themes[f.theme].aspect && a.said(fs[:n], &f) {
 			continue
@@ -273,7 +274,7 @@ func (a *analysis) clausePolarity(ci int32) (polarity, confidence float32) {
 	}
 	if c.wordCount > 0 {
 		v := a.of(c)
-		p := a.c.probabilities(&v, false)
+		p := a.probabilities(&v)
 		if d := float32(p[2] - p[0]); abs(d) > 0.35 {
 			return d * 0.8, set.ConfidenceGuess
 		}

@@ -11,7 +11,7 @@ type tokenKind uint8
 const (
 	wordToken tokenKind = iota
 	numberToken
-	hanToken    // one Chinese character
+	hanToken    // one character of a script without spaces: Chinese, Japanese, Thai
 	symbolToken // an emoji or an emoticon
 	userToken   // @name
 	linkToken   // a web or mail address
@@ -282,8 +282,13 @@ loop:
 				break
 			}
 			sc := scriptOf(r)
-			if sc == scriptNone || sc == scriptHan {
-				if r >= 0x300 && r < 0x370 { // combining accents belong to the letter before
+			if sc == scriptNone || sc.unspaced() {
+				if r >= 0x300 && r < 0x370 || r >= 0x610 && r < 0x660 { // accents and Arabic vowel signs belong to the letter before
+					j += n
+					continue
+				}
+				if r >= 0x900 && r < 0xE00 && unicode.IsMark(r) { // vowel signs of Indian scripts are part of the word
+					h = addRune(h, r)
 					j += n
 					continue
 				}
@@ -358,8 +363,12 @@ func (s *scanner) scanRune(text string, i int) int {
 		return i + n
 	}
 	switch sc := scriptOf(r); sc {
-	case scriptHan:
-		s.han++
+	case scriptHan, scriptKana, scriptThai: // written without spaces: every character is a token
+		if sc == scriptHan {
+			s.han++
+		} else {
+			s.scripts[sc]++
+		}
 		s.letters++
 		s.push(token{hash: addRune(fnvOffset, r), start: uint32(i), end: uint32(i + n), kind: hanToken})
 		return i + n

@@ -1,6 +1,9 @@
 package classify
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // The dense features of a text or a clause. Each lies within about −1 … 1.
 const (
@@ -28,20 +31,26 @@ const (
 var denseNames = [denseCount]string{"bias", "compound", "positive", "negative", "last", "cue", "exclaim", "exclaim-sign",
 	"question", "emoji", "condition", "negation", "caps", "silent", "length", "request", "link", "thanks"}
 
-// squash brings a sum to −1 … 1; a is the square of the sum that gives 0.7.
-func squash(x, a float32) float32 { return x / float32(math.Sqrt(float64(x*x+a))) }
+// denialTokens is the longest clause that counts as a denial and nothing else.
+const denialTokens = 6
 
-// vector is the dense features of one text or clause with the sum of its learned words.
+// squash brings a sum to −1 … 1; a is the square of the sum that gives 0.7.
+func squash(x, a float32) float32 { return x / float32(math.Sqrt(float64(float32(x*x)+a))) }
+
+// vector is the features of one text or clause: the dense ones in fixed point, the learned ones as sums of weights.
 type vector struct {
-	dense [denseCount]float32
-	words [3]float32 // scaled by 1/√count
+	dense                [denseCount]int32
+	words, grams         [3]int32
+	wordCount, gramCount int32
+	several              bool // more than one sentence
 }
 
-// document gathers the features of the whole text.
+// document gathers the features of the whole text. Products are rounded before they are added, because a processor that
+// adds a product without rounding it would give another sum.
 func (a *analysis) document() (v vector) {
 	set := &a.c.setting
 	var pos, neg, cue, emoji, last float32
-	var negations, cond, words, questions int32
+	var negations, cond, questions int32
 	caps := false
 	for i := range a.clauses {
 		c := &a.clauses[i]
@@ -55,7 +64,10 @@ func (a *analysis) document() (v vector) {
 		if c.contrast {
 			w *= set.AfterBut
 		}
-		pos, neg, cue, emoji = pos+w*c.pos, neg+w*c.neg, cue+w*c.cue, emoji+c.emoji
+		pos += float32(w * c.pos)
+		neg += float32(w * c.neg)
+		cue += float32(w * c.cue)
+		emoji += c.emoji
 		negations += c.negations
 		if c.cond {
 			cond++
@@ -67,64 +79,63 @@ func (a *analysis) document() (v vector) {
 		if c.pos != 0 || c.neg != 0 {
 			last = c.valence()
 		}
-		for k := range 3 {
-			v.words[k] += c.words[k]
-		}
-		words += c.wordCount
+		v.add(c)
 	}
-	v.fill(a, pos, neg, last, cue, emoji, negations, cond, questions, caps, words)
-	v.dense[denseExclaim] = float32(min(a.exclaims, 4)) / 4
-	v.dense[denseExclaimSign] = v.dense[denseExclaim] * v.dense[denseCompound]
-	v.dense[denseLength] = float32(math.Log1p(float64(len(a.tokens)))) / 5
-	if a.count[senseRequest] > 0 {
-		v.dense[denseRequest] = 1
+	v.fill(pos, neg, last, cue, emoji, negations, cond, questions, caps)
+	if n := len(a.clauses); n > 0 {
+		v.several = a.clauses[n-1].sentence != a.clauses[0].sentence
 	}
-	if a.count[senseThanks] > 0 {
-		v.dense[denseThanks] = 1
-	}
+	d := &v.dense
+	d[denseExclaim] = int32(min(a.exclaims, 4)) * unit / 4
+	d[denseExclaimSign] = int32(int64(d[denseExclaim]) * int64(d[denseCompound]) / unit)
+	d[denseLength] = lengthOf(len(a.tokens))
+	d[denseRequest] = boolUnit(a.count[senseRequest] > 0)
+	d[denseThanks] = boolUnit(a.count[senseThanks] > 0)
 	for i := range a.tokens {
 		if a.tokens[i].kind == linkToken {
-			v.dense[denseLink] = 1
+			d[denseLink] = unit
 			break
 		}
 	}
 	return v
 }
 
-func (v *vector) fill(a *analysis, pos, neg, last, cue, emoji float32, negations, cond, questions int32, caps bool, words int32) {
+// add adds the learned words of a clause. A denial of something bad ("not rude") is left to the rules: each of its words
+// says the opposite of the whole. "Don't waste your money" denies nothing.
+func (v *vector) add(c *clause) {
+	if c.negations > 0 && c.pos > 0 && c.neg == 0 && !c.order && c.last-c.first <= denialTokens {
+		return
+	}
+	for k := range 3 {
+		v.words[k] += c.words[k]
+		v.grams[k] += c.grams[k]
+	}
+	v.wordCount += c.wordCount
+	v.gramCount += c.gramCount
+}
+
+// lengthOf is the number of binary digits of n in tenths: a logarithm without a machine's rounding.
+func lengthOf(n int) int32 { return int32(min(bits.Len(uint(n)), 20)) * unit / 10 }
+
+func (v *vector) fill(pos, neg, last, cue, emoji float32, negations, cond, questions int32, caps bool) {
 	d := &v.dense
-	d[denseBias] = 1
-	d[denseCompound] = squash(pos+neg, 15)
-	d[densePositive] = squash(pos, 15)
-	d[denseNegative] = squash(neg, 15)
-	d[denseLast] = squash(last, 15)
-	d[denseCue] = squash(cue, 1)
-	d[denseEmoji] = squash(emoji, 8)
-	d[denseNegation] = float32(min(negations, 3)) / 3
-	if cond > 0 {
-		d[denseCondition] = 1
-	}
-	if questions > 0 {
-		d[denseQuestion] = 1
-	}
-	if caps {
-		d[denseCaps] = 1
-	}
-	if pos == 0 && neg == 0 && cue == 0 {
-		d[denseSilent] = 1
-	}
-	d[denseLength] = float32(math.Log1p(float64(len(a.tokens)))) / 5
-	if words > 0 {
-		scale := 1 / float32(math.Sqrt(float64(words)))
-		for k := range 3 {
-			v.words[k] *= scale
-		}
-	}
+	d[denseBias] = unit
+	d[denseCompound] = fixed(squash(pos+neg, 15))
+	d[densePositive] = fixed(squash(pos, 15))
+	d[denseNegative] = fixed(squash(neg, 15))
+	d[denseLast] = fixed(squash(last, 15))
+	d[denseCue] = fixed(squash(cue, 1))
+	d[denseEmoji] = fixed(squash(emoji, 8))
+	d[denseNegation] = min(negations, 3) * unit / 3
+	d[denseCondition] = boolUnit(cond > 0)
+	d[denseQuestion] = boolUnit(questions > 0)
+	d[denseCaps] = boolUnit(caps)
+	d[denseSilent] = boolUnit(pos == 0 && neg == 0 && cue == 0)
 }
 
 // of gathers the features of one clause.
 func (a *analysis) of(c *clause) (v vector) {
-	v.words = c.words
+	v.add(c)
 	var cond, q int32
 	if c.cond {
 		cond = 1
@@ -132,42 +143,76 @@ func (a *analysis) of(c *clause) (v vector) {
 	if c.mark == '?' {
 		q = 1
 	}
-	v.fill(a, c.pos, c.neg, c.valence(), c.cue, c.emoji, c.negations, cond, q, c.caps, c.wordCount)
-	v.dense[denseLength] = float32(math.Log1p(float64(c.last-c.first))) / 5
+	v.fill(c.pos, c.neg, c.valence(), c.cue, c.emoji, c.negations, cond, q, c.caps)
+	v.dense[denseLength] = lengthOf(int(c.last - c.first))
 	return v
 }
 
 // probabilities maps features to the probabilities of negative, neutral and positive.
-func (c *Classifier) probabilities(v *vector, han bool) [3]float64 {
-	set := 0
-	var z [3]float64
-	if han {
-		set = 1
-	} else {
-		for k := range 3 {
-			z[k] = float64(v.words[k])
-		}
+func (a *analysis) probabilities(v *vector) [3]float64 {
+	head := &a.heads.Sentiment
+	if a.region != english {
+		head = &a.c.plain[a.plain()]
 	}
-	w := &c.dense[set]
-	for i := range denseCount {
-		if x := v.dense[i]; x != 0 {
-			for k := range 3 {
-				z[k] += float64(x * w[i][k])
-			}
-		}
-	}
-	return softmax(z)
+	var z [maxClasses]float64
+	var on active
+	on.find(v.dense[:])
+	head.logits(&z, head.softness(v.several, v.dense[:]), v.dense[:], &on, weighted{v.words[:], v.wordCount}, weighted{v.grams[:], v.gramCount})
+	softmax(z[:3])
+	return [3]float64(z[:3])
 }
 
-func softmax(z [3]float64) [3]float64 {
-	m := max(z[0], z[1], z[2])
+// plain returns which of the models without learned words reads the language: Chinese, or any other.
+func (a *analysis) plain() int {
+	if a.table == a.c.table {
+		return 0
+	}
+	return 1
+}
+
+// softmax turns log odds into probabilities in place.
+func softmax(z []float64) {
+	m := z[0]
+	for _, x := range z {
+		m = max(m, x)
+	}
 	var sum float64
-	for k := range 3 {
-		z[k] = math.Exp(z[k] - m)
+	for k := range z {
+		z[k] = exp(z[k] - m)
 		sum += z[k]
 	}
-	for k := range 3 {
+	for k := range z {
 		z[k] /= sum
 	}
-	return z
+}
+
+// reciprocals are those of 6 down to 1: a product takes less time than a quotient.
+var reciprocals = [...]float64{1. / 6, 1. / 5, 1. / 4, 1. / 3, 1. / 2, 1}
+
+// lowest is the number below which exp is 0.
+const lowest = -40
+
+// eighths are e to the power of −n/8, each by one product from the one before.
+var eighths = func() (t [-8*lowest + 1]float64) {
+	const inverse = 0.88249690258459540286489214322905 // of the eighth root of e
+	t[0] = 1
+	for n := range len(t) - 1 {
+		t[n+1] = t[n] * inverse
+	}
+	return t
+}()
+
+// exp is e to the power of x ≤ 0. The library's has another last digit on another processor; here every product is
+// rounded before it is added. The relative error is below 1e-9.
+func exp(x float64) float64 {
+	if x < lowest {
+		return 0
+	}
+	n := int(-8 * x)
+	f := x + float64(float64(n)*0.125) // −1/8 … 0
+	sum := 1.0
+	for _, r := range reciprocals { // Horner's scheme of the series
+		sum = 1 + float64(float64(f*sum)*r)
+	}
+	return float64(sum * eighths[n])
 }

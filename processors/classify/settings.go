@@ -12,6 +12,11 @@ type settings struct {
 	ComplaintFrom, PraiseFrom          float32
 	ConfidenceOwn, ConfidencePair      float32
 	ConfidenceValence, ConfidenceGuess float32
+	SpamFrom, ElementFrom              float32
+	ElementAgainst                     float32
+	ChurnFrom, RequestFrom             float32
+	SilentPraise, SilentComplaint      float32
+	WishFrom, WishUntil                float32
 }
 
 func (s *settings) fields() map[string]*float32 {
@@ -23,5 +28,8 @@ func (s *settings) fields() map[string]*float32 {
 		"complaint-from": &s.ComplaintFrom, "praise-from": &s.PraiseFrom,
 		"confidence-own": &s.ConfidenceOwn, "confidence-pair": &s.ConfidencePair,
 		"confidence-valence": &s.ConfidenceValence, "confidence-guess": &s.ConfidenceGuess,
+		"spam-from": &s.SpamFrom, "element-from": &s.ElementFrom, "element-against": &s.ElementAgainst,
+		"churn-from": &s.ChurnFrom, "request-from": &s.RequestFrom,
+		"silent-praise": &s.SilentPraise, "silent-complaint": &s.SilentComplaint, "wish-from": &s.WishFrom, "wish-until": &s.WishUntil,
 	}
 }

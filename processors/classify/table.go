@@ -24,7 +24,7 @@ type node struct {
 	hasValence bool
 	mod        modKind
 	modValue   float32
-	word       int32 // index of the learned weights, −1: none
+	common     bool  // a frequent English word
 	cue        int32 // first of a chain in table.cues, −1: none
 	sense      int32 // first of a chain in table.senses, −1: none
 	gap        int32 // state after a gap of up to gapTokens tokens, 0: none
@@ -63,7 +63,7 @@ type table struct {
 }
 
 func newTable() *table {
-	t := &table{nodes: []node{{word: -1, cue: -1, sense: -1}}}
+	t := &table{nodes: []node{{cue: -1, sense: -1}}}
 	t.grow(1 << 10)
 	return t
 }
@@ -119,7 +119,7 @@ func (t *table) extend(state int32, hash uint64) int32 {
 }
 
 func (t *table) newNode() int32 {
-	t.nodes = append(t.nodes, node{word: -1, cue: -1, sense: -1})
+	t.nodes = append(t.nodes, node{cue: -1, sense: -1})
 	return int32(len(t.nodes) - 1)
 }
 

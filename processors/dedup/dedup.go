@@ -16,15 +16,14 @@ type Set struct {
 	complete bool
 }
 
-// MinCapacity is the smallest useful capacity: the set must outlast the batches that are under way and so not yet in the
-// store, which are at most two of 50,000.
-const MinCapacity = 200_000
+// MinCapacity is the smallest safe capacity for batches of up to so many events. The set must outlast what is not in the
+// table yet: the batch that is being stored and the one that is being prepared. Half of a set is certain to be the newest.
+func MinCapacity(batch int) int { return 4 * batch }
 
-// NewSet returns an empty set that keeps at least capacity/2 and at most capacity identities, 40 to 80 bytes each;
-// capacities below [MinCapacity] are raised to it. complete says whether the store holds no identity that the caller is
-// not going to [Set.Add].
+// NewSet returns an empty set that keeps at least capacity/2 and at most capacity identities, 40 to 80 bytes each.
+// complete says whether the store holds no identity that the caller is not going to [Set.Add].
 func NewSet(capacity int, complete bool) *Set {
-	half := max(capacity, MinCapacity) / 2
+	half := max(capacity/2, 1)
 	return &Set{half: half, young: make(map[schemas.EventID]struct{}), complete: complete}
 }
 
@@ -59,6 +58,12 @@ func (s *Set) Seen(id schemas.EventID) bool {
 	}
 	s.Add(id)
 	return false
+}
+
+// Forget takes an identity out: its event came to nothing, so that the next one with it is new.
+func (s *Set) Forget(id schemas.EventID) {
+	delete(s.young, id)
+	delete(s.old, id)
 }
 
 // Len is how many identities the set holds.

@@ -31,8 +31,24 @@ func Measure(e *schemas.Event, l *schemas.Labels) schemas.Scores {
 	if r, ok := answer(&e.Data); ok {
 		rate(&s, &r)
 		hints(&s, &e.Data)
+		s.RatingDisagrees = l != nil && disagrees(s.Rating.Value, l)
 	}
 	return s
+}
+
+// When a rating and the words beside it disagree: both are plain, and they point in opposite directions.
+const (
+	plainRating = 0.5 // one or two, four or five of five; on −1 … 1
+	plainWords  = 0.8 // the least probability of the words' polarity
+)
+
+// disagrees says whether the rating and the words point in opposite directions. A rating in the middle, words without a
+// direction and words that the classifier is unsure of disagree with nothing.
+func disagrees(rating float32, l *schemas.Labels) bool {
+	if l.Confidence < plainWords {
+		return false
+	}
+	return rating >= plainRating && l.SentimentText == schemas.Negative || rating <= -plainRating && l.SentimentText == schemas.Positive
 }
 
 // Rating returns the rating of an event on −1 … 1, higher is better, a multiple of 1/128; absent where there is none,
@@ -59,13 +75,13 @@ func mentions(s *schemas.Scores, ms []schemas.Mention) {
 	var virtue [5]mean
 	for i := range ms {
 		m := &ms[i]
-		if k := elementIndex(m.Element); k >= 0 {
+		if k := m.Element.Place(); k >= 0 {
 			element[k].add(m.Polarity)
 		}
-		if k := facetIndex(m.Facet); k >= 0 {
+		if k := m.Facet.Place(); k >= 0 {
 			facet[k].add(m.Polarity)
 		}
-		if k := virtueIndex(m.S5); k >= 0 {
+		if k := m.S5.Place(); k >= 0 {
 			virtue[k].add(m.Polarity)
 		}
 	}
@@ -102,16 +118,16 @@ func hints(s *schemas.Scores, d *schemas.Data) {
 			*to = s.Rating
 		}
 	}
-	if k := elementIndex(d.ElementHint); k >= 0 {
+	if k := d.ElementHint.Place(); k >= 0 {
 		set(&s.Element[k])
 	}
 	if d.ElementHint == schemas.Service || d.ElementHint == "" && d.S5Hint != "" {
-		if k := virtueIndex(d.S5Hint); k >= 0 {
+		if k := d.S5Hint.Place(); k >= 0 {
 			set(&s.S5[k])
 			set(&s.Element[1])
 		}
 		if f := schemas.Facet(d.StageHint); f.Element() == schemas.Service {
-			set(&s.Facet[facetIndex(f)])
+			set(&s.Facet[f.Place()])
 		}
 	}
 }
@@ -235,52 +251,4 @@ func csat(r *rated) schemas.Score {
 		return schemas.Score{Value: 0.5, Valid: true}
 	}
 	return schemas.Score{Value: 0, Valid: true}
-}
-
-func elementIndex(e schemas.Element) int {
-	switch e {
-	case schemas.Product:
-		return 0
-	case schemas.Service:
-		return 1
-	case schemas.Image:
-		return 2
-	}
-	return -1
-}
-
-func facetIndex(f schemas.Facet) int {
-	switch f {
-	case schemas.Quality:
-		return 0
-	case schemas.Packaging:
-		return 1
-	case schemas.Price:
-		return 2
-	case schemas.Presale:
-		return 3
-	case schemas.Sale:
-		return 4
-	case schemas.Aftersale:
-		return 5
-	case schemas.Impression:
-		return 6
-	}
-	return -1
-}
-
-func virtueIndex(v schemas.S5) int {
-	switch v {
-	case schemas.Smile:
-		return 0
-	case schemas.Speed:
-		return 1
-	case schemas.Sincerity:
-		return 2
-	case schemas.Smart:
-		return 3
-	case schemas.Study:
-		return 4
-	}
-	return -1
 }

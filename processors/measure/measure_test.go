@@ -209,3 +209,37 @@ func TestScalesAreMonotoneAndSymmetric(t *testing.T) {
 		}
 	}
 }
+
+func TestARatingDisagreesWithPlainWordsOnly(t *testing.T) {
+	for _, test := range []struct {
+		claim      string
+		stars      float64
+		words      schemas.Polarity
+		confidence float32
+		want       bool
+	}{
+		{"five stars for angry words", 5, schemas.Negative, 0.9, true},
+		{"four stars for angry words", 4, schemas.Negative, 0.8, true},
+		{"one star for praise", 1, schemas.Positive, 0.95, true},
+		{"two stars for praise", 2, schemas.Positive, 0.8, true},
+		{"the middle disagrees with nothing", 3, schemas.Negative, 0.99, false},
+		{"words without a direction", 1, schemas.Neutral, 0.99, false},
+		{"unsure words", 1, schemas.Positive, 0.79, false},
+		{"words that cannot be read", 1, "", 0.99, false},
+		{"agreement", 5, schemas.Positive, 0.99, false},
+	} {
+		e := schemas.Event{Data: schemas.Data{FieldType: "rating", Number: num(test.stars)}}
+		l := schemas.Labels{Polarity: test.words, SentimentText: test.words, Confidence: test.confidence}
+		s := Measure(&e, &l)
+		if s.RatingDisagrees != test.want {
+			t.Errorf("%s: %v, want %v", test.claim, s.RatingDisagrees, test.want)
+		}
+		if got := s.Rating.Value; got != Rating(&e).Value || l.SentimentText != test.words {
+			t.Errorf("%s: rating %v and words %v were changed", test.claim, got, l.SentimentText)
+		}
+	}
+	e := schemas.Event{Data: schemas.Data{ActorKind: "agent", FieldType: "rating", Number: num(5)}}
+	if s := Measure(&e, &schemas.Labels{SentimentText: schemas.Negative, Confidence: 1}); s.RatingDisagrees {
+		t.Error("an agent's words disagree with a customer's rating")
+	}
+}

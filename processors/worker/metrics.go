@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/earshot/earshot/schemas"
 )
 
 // Metrics are the workers' counters. One is shared by all workers of a process; nil counts nothing.
@@ -46,14 +48,14 @@ func (m *Metrics) inserted(rows int, d time.Duration) {
 	}
 }
 
-func (m *Metrics) committed(shard int, b *batch, hi uint64) {
+func (m *Metrics) committed(shard int, b *batch, p *schemas.Plan) {
 	if m == nil {
 		return
 	}
-	m.events.WithLabelValues("stored").Add(float64(len(b.rows)))
+	m.events.WithLabelValues("stored").Add(float64(p.Rows()))
 	m.events.WithLabelValues("duplicate").Add(float64(len(b.dups)))
 	m.events.WithLabelValues("dead").Add(float64(len(b.dead)))
-	m.position.WithLabelValues(strconv.Itoa(shard)).Set(float64(hi))
+	m.position.WithLabelValues(strconv.Itoa(shard)).Set(float64(p.Hi))
 	if len(b.rows) > 0 {
 		m.latency.Observe(time.Since(b.rows[0].ReceivedAt).Seconds())
 	}

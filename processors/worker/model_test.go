@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 )
 
 // The model is both stores in memory, with everything they are known to do to a caller: answers that get lost, inserts
-// that land late or only in part of what they must write, tokens that outlive their rows, crashes between any two steps,
-// and rival workers that run while another is held up. It is what the protocol is checked against thousands of times;
+// that land late or in part, tokens that outlive their rows and rows that outlive their tokens, power cuts that take back
+// any of the newest writes whatever their order, crashes between any two steps, and rival workers that run while another
+// is held up. It is what the protocol is checked against thousands of times;
 // the real stores are in the tests beside it.
 
 // errCrash ends a worker as kill -9 would: whatever it was about to do next does not happen.
@@ -31,24 +33,46 @@ type model struct {
 	seq      uint64 // of OUTCOMES
 	ledger   schemas.Ledger
 	outcomes map[string]int // by id, how often
+	bodies   map[string]string
 
-	rows   map[uint64]schemas.Row // by sequence; a second row of a sequence counts in doubled
+	rows   map[uint64]schemas.Row // by place; a second row of a place counts in doubled
 	double int
 	tokens map[string]bool // the deduplication log of the table
 	late   map[string][]schemas.Row
+	recent []write // what a power cut may take back
+	sent   map[uint64]schemas.Row
+
+	cuts int // how many power cuts may still happen
+	lost int // how many rows they took
+
+	forget int  // how often the ledger may still be lost
+	forgot bool // it was
+
+	fickle   bool   // every session labels otherwise
+	sessions uint64 // so far
 
 	faults   int // how many faults may still happen
 	trust    bool
+	blank    bool   // checkpoints lose their marks
 	meddle   func() // runs another worker to its end, from inside a call of the first
 	inMeddle bool
 	halt     error // of a rival
+
+	generations // what a reclassification adds to the world
 }
 
 func newModel(seed uint64, records []schemas.Record) *model {
 	return &model{
-		rng: rand.New(rand.NewPCG(seed, 1)), epoch: "e1", records: records, outcomes: map[string]int{},
-		rows: map[uint64]schemas.Row{}, tokens: map[string]bool{}, late: map[string][]schemas.Row{},
+		rng: rand.New(rand.NewPCG(seed, 1)), epoch: "e1", records: records, outcomes: map[string]int{}, bodies: map[string]string{},
+		rows: map[uint64]schemas.Row{}, tokens: map[string]bool{}, late: map[string][]schemas.Row{}, sent: map[uint64]schemas.Row{},
 	}
+}
+
+// write is one part and its token, as they reach the disk: the names of both may be lost in a power cut, each by itself.
+type write struct {
+	token string
+	rows  []schemas.Row
+	at    time.Time
 }
 
 // fault says whether this call goes wrong, and how: 0 is well.
@@ -64,6 +88,7 @@ func (m *model) fault(kinds int) int {
 type instance struct {
 	m      *model
 	dead   bool
+	held   int                // times in a row that it found its shard held
 	cancel context.CancelFunc // called when there is nothing left to read
 }
 
@@ -85,11 +110,39 @@ func (i *instance) step() error {
 	return nil
 }
 
-// crash ends the process.
+// crash ends the process, and now and then the machine. It does not while a rival is held up between its plan and its
+// insert: nothing but the token keeps such a rival's insert from doubling rows, and a power cut can take the token.
 func (i *instance) crash() error {
 	i.dead = true
 	i.cancel()
+	if i.m.cuts > 0 && !i.m.inMeddle && i.m.rng.IntN(3) == 0 {
+		i.m.cuts--
+		i.m.powerCut()
+	}
 	return errCrash
+}
+
+// powerCut takes back any of the newest parts and tokens, in no order. The ledger is synced write by write and stays.
+func (m *model) powerCut() {
+	clear(m.late)
+	for _, w := range m.recent {
+		if time.Since(w.at) > 30*time.Second {
+			continue
+		}
+		if m.rng.IntN(2) == 0 {
+			delete(m.tokens, w.token)
+		}
+		if m.rng.IntN(2) == 0 {
+			continue
+		}
+		for _, r := range w.rows {
+			if have, ok := m.rows[at(r.Generation, r.Seq)]; ok && have.Digest == r.Digest {
+				delete(m.rows, at(r.Generation, r.Seq))
+				m.lost++
+			}
+		}
+	}
+	m.recent = nil
 }
 
 // land lets inserts that were still under way reach the table.
@@ -103,18 +156,36 @@ func (m *model) land(now bool) {
 	}
 }
 
+// at is the place of a row: in generation 1 its sequence.
+func at(generation uint32, seq uint64) uint64 { return uint64(generation-1)<<40 | seq }
+
 // write is what the table does with an insert: drop it if its token is known, else keep all of it.
 func (m *model) write(token string, rows []schemas.Row) {
 	if m.tokens[token] {
 		return
 	}
 	m.tokens[token] = true
+	m.recent = append(m.recent, write{token, rows, time.Now()})
 	for _, r := range rows {
-		if _, ok := m.rows[r.Seq]; ok {
+		if _, ok := m.rows[at(r.Generation, r.Seq)]; ok {
 			m.double++
 		}
-		m.rows[r.Seq] = r
+		m.rows[at(r.Generation, r.Seq)] = r
 	}
+}
+
+// loseLedger deletes what an operator's purge, or a stream restored without it, would: plan, checkpoint or both.
+func (m *model) loseLedger() {
+	had := m.ledger
+	switch m.rng.IntN(3) {
+	case 0:
+		m.ledger = schemas.Ledger{}
+	case 1:
+		m.ledger.Plan, m.ledger.PlanSeq = nil, 0
+	case 2:
+		m.ledger.Checkpoint, m.ledger.CheckpointSeq = nil, 0
+	}
+	m.forgot = m.forgot || had.Plan != nil
 }
 
 // Epoch is part of Log.
@@ -136,11 +207,17 @@ func (i *instance) Read(ctx context.Context, after uint64, most, _ int, _, _ tim
 	return m.records[after:min(after+uint64(min(n, most)), uint64(len(m.records)))], nil
 }
 
+// First is part of Log.
+func (i *instance) First(context.Context) (uint64, error) { return 1, nil }
+
 // Load is part of Log.
 func (i *instance) Load(context.Context) (schemas.Ledger, error) {
 	i.m.mu.Lock()
 	defer i.m.mu.Unlock()
 	if err := i.step(); err != nil {
+		return schemas.Ledger{}, err
+	}
+	if err := i.waiting(); err != nil {
 		return schemas.Ledger{}, err
 	}
 	return i.m.ledger, nil
@@ -194,10 +271,14 @@ func (i *instance) Commit(_ context.Context, cp schemas.Checkpoint, expect uint6
 		end := min(done+3, len(outcomes))
 		for _, o := range outcomes[done:end] {
 			m.outcomes[o.ID]++
+			m.bodies[o.ID] = string(o.Data)
 		}
 		piece := cp
 		if done = end; done < len(outcomes) {
 			piece.Outcomes = done
+		}
+		if m.blank {
+			piece.Recent = nil
 		}
 		m.seq++
 		m.ledger.Checkpoint, m.ledger.CheckpointSeq = &piece, m.seq
@@ -228,9 +309,15 @@ func (i *instance) Insert(_ context.Context, rows []schemas.Row, token string) e
 	if poisoned(rows) {
 		return refusal{}
 	}
-	switch m.fault(6) {
+	for _, r := range rows {
+		m.sent[at(r.Generation, r.Seq)] = r
+	}
+	switch m.fault(7) {
 	case 1:
 		return i.crash()
+	case 7: // cut off between two blocks: some rows are in, the rest is not
+		m.write(token, rows[:m.rng.IntN(len(rows)+1)])
+		return errors.New("connection reset")
 	case 2:
 		return errors.New("connection refused")
 	case 3: // the answer is lost, the rows are in
@@ -292,16 +379,6 @@ func (i *instance) ReadBack(_ context.Context, r schemas.Range) (n, digest uint6
 	if err := i.step(); err != nil {
 		return 0, 0, err
 	}
-	if m.trust { // the switch that shows what the read-back is for: believe that everything sent is there
-		if p := m.ledger.Plan; p != nil {
-			for _, part := range p.Parts {
-				if part.Month == r.Month {
-					return part.Rows, part.Digest, nil
-				}
-			}
-		}
-		return 0, 0, nil
-	}
 	switch m.fault(2) {
 	case 1:
 		return 0, 0, i.crash()
@@ -315,17 +392,23 @@ func (i *instance) ReadBack(_ context.Context, r schemas.Range) (n, digest uint6
 	return n, digest, nil
 }
 
+// in lists the rows of a range. trust is the switch that shows what the read-back is for: believe that everything that
+// was sent is there.
 func (m *model) in(r schemas.Range) (out []schemas.Row) {
-	for _, row := range m.rows {
-		if row.Seq >= r.Lo && row.Seq <= r.Hi && (r.Month == 0 || month(&row) == r.Month) {
+	from := m.rows
+	if m.trust {
+		from = m.sent
+	}
+	for _, row := range from {
+		if row.Generation == r.Generation && row.Seq >= r.Lo && row.Seq <= r.Hi && (r.Month == 0 || month(&row) == r.Month) {
 			out = append(out, row)
 		}
 	}
 	return out
 }
 
-// Seqs is part of Store.
-func (i *instance) Seqs(_ context.Context, r schemas.Range) (out []uint64, err error) {
+// Stored is part of Store.
+func (i *instance) Stored(_ context.Context, r schemas.Range) (out []schemas.Stored, err error) {
 	m := i.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -333,9 +416,42 @@ func (i *instance) Seqs(_ context.Context, r schemas.Range) (out []uint64, err e
 		return nil, err
 	}
 	for _, row := range m.in(r) {
-		out = append(out, row.Seq)
+		out = append(out, schemas.Stored{Seq: row.Seq, Month: month(&row), Digest: row.Digest})
 	}
 	return out, nil
+}
+
+// MaxSeq is part of Store.
+func (i *instance) MaxSeq(_ context.Context, r schemas.Range) (last uint64, err error) {
+	m := i.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := i.step(); err != nil {
+		return 0, err
+	}
+	for _, row := range m.in(r) {
+		last = max(last, row.Seq)
+	}
+	return last, nil
+}
+
+// KillAll is part of Store.
+func (i *instance) KillAll(_ context.Context, prefix string) error {
+	m := i.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := i.step(); err != nil {
+		return err
+	}
+	for token, rows := range m.late {
+		if strings.HasPrefix(token, prefix) {
+			delete(m.late, token)
+			if m.rng.IntN(2) == 0 {
+				m.write(token, rows)
+			}
+		}
+	}
+	return nil
 }
 
 // Known is part of Store; the model's sets are always complete, so it is not asked.
@@ -344,7 +460,7 @@ func (i *instance) Known(context.Context, uint32, string, int, uint64, []schemas
 }
 
 // Recent is part of Store.
-func (i *instance) Recent(_ context.Context, _ uint32, _ string, _ int, before uint64, _ int) (out []schemas.EventID, err error) {
+func (i *instance) Recent(_ context.Context, generation uint32, _ string, _ int, before uint64, _ int) (out []schemas.EventID, err error) {
 	m := i.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -352,7 +468,7 @@ func (i *instance) Recent(_ context.Context, _ uint32, _ string, _ int, before u
 		return nil, err
 	}
 	for seq := before - 1; seq > 0; seq-- {
-		if row, ok := m.rows[seq]; ok {
+		if row, ok := m.rows[at(generation, seq)]; ok {
 			out = append(out, row.ID)
 		}
 	}

@@ -57,8 +57,8 @@ func (w *Worker) outcomes(b *batch) []schemas.Outcome {
 		out = append(out, w.deadLetter(&b.dead[i]))
 	}
 	for i := range b.rows {
-		if w.actionable(&b.rows[i]) {
-			out = append(out, w.insight(&b.rows[i]))
+		if r := &b.rows[i]; r.Seq > w.cp.Quiet && w.actionable(r) {
+			out = append(out, w.insight(r))
 		}
 	}
 	return out
@@ -108,17 +108,20 @@ func (w *Worker) deadLetter(d *dead) schemas.Outcome {
 			h[k] = v
 		}
 	}
-	seq := strconv.FormatUint(d.record.Seq, 10)
 	maps.Copy(h, map[string]string{
 		schemas.HeaderReason:   string(d.reason),
 		schemas.HeaderDetail:   headerText(d.detail),
 		schemas.HeaderStream:   schemas.FeedbackStream(w.cfg.Shard),
-		schemas.HeaderSequence: seq,
+		schemas.HeaderSequence: strconv.FormatUint(d.record.Seq, 10),
 		schemas.HeaderSubject:  d.record.Subject,
+		schemas.HeaderReceived: d.record.Time.UTC().Format(time.RFC3339Nano),
 	})
+	if d.code != 0 {
+		h[schemas.HeaderCode] = strconv.Itoa(d.code)
+	}
 	return schemas.Outcome{
 		Subject: schemas.DeadSubject(w.cfg.Shard, d.reason),
-		ID:      w.cfg.Log.Epoch() + "-" + strconv.Itoa(w.cfg.Shard) + "-" + seq,
+		ID:      schemas.LetterID{Epoch: w.cfg.Log.Epoch(), Shard: w.cfg.Shard, Seq: d.record.Seq}.String(),
 		Header:  h,
 		Data:    d.record.Data,
 	}

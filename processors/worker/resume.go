@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/earshot/earshot/schemas"
 )
@@ -10,7 +12,7 @@ import (
 // unfinished says whether the ledger holds a plan that is not closed by a whole commit.
 func (w *Worker) unfinished() bool {
 	p := w.ledger.Plan
-	return p != nil && (p.Hi > w.cp.Hi || w.cp.Outcomes > 0)
+	return p != nil && !p.Repair && (p.Hi > w.cp.Hi || w.cp.Outcomes > 0)
 }
 
 // resume ends what a former session, of this worker or another, left in the ledger: a plan without its checkpoint, or a
@@ -20,6 +22,8 @@ func (w *Worker) resume(ctx context.Context, prep *preparer) error {
 	switch {
 	case !w.unfinished():
 		return nil
+	case p.Generation != w.cp.Generation:
+		return &HaltError{w.cfg.Shard, fmt.Sprintf("the plan %d–%d is of generation %d but the checkpoint of %d", p.Lo, p.Hi, p.Generation, w.cp.Generation)}
 	case w.cp.Outcomes > 0:
 		return w.resumeCommit(ctx, prep, p)
 	case p.Lo != w.cp.Hi+1:
@@ -32,14 +36,18 @@ func (w *Worker) resume(ctx context.Context, prep *preparer) error {
 	if err := w.claim(ctx); err != nil {
 		return err
 	}
-	b, err := w.again(ctx, prep, p)
+	b, err := w.again(ctx, prep, p.Lo, p.Hi, p.Dead)
 	if err != nil {
 		return err
 	}
-	if schemas.HashDigests(b.rows) != p.SHA256 || len(b.dups) != int(p.Duplicates) {
-		return w.differs(ctx, p, b)
+	if schemas.HashDigests(b.rows) != p.SHA256 {
+		w.cfg.Logger.Warn().Uint64("lo", p.Lo).Uint64("hi", p.Hi).Msg("the classifier has changed since this plan: what is stored of it stays, the rest is planned anew")
 	}
-	return w.finish(ctx, p, b, false)
+	done, err := w.adopt(ctx, b, p)
+	if err != nil {
+		return err
+	}
+	return w.commit(ctx, done, b)
 }
 
 // claim writes the checkpoint again as it is, so that whoever expects the former one finds that it has lost the shard.
@@ -47,79 +55,66 @@ func (w *Worker) claim(ctx context.Context) error {
 	return w.publish(ctx, w.cp, nil, 0)
 }
 
-// again prepares the plan's range from the log, as the plan's author did.
-func (w *Worker) again(ctx context.Context, prep *preparer, p *schemas.Plan) (*batch, error) {
+// again prepares a range from the log that was prepared before, as its author did. dead are the events of it that were
+// found to be dead then, whatever is found now.
+func (w *Worker) again(ctx context.Context, prep *preparer, lo, hi uint64, dead []uint64) (*batch, error) {
 	var records []schemas.Record
-	for after := p.Lo - 1; after < p.Hi; {
-		rs, err := w.cfg.Log.Read(ctx, after, int(p.Hi-after), w.cfg.BatchBytes, w.cfg.Idle, 0)
+	for after := lo - 1; after < hi; {
+		rs, err := w.cfg.Log.Read(ctx, after, int(hi-after), w.cfg.BatchBytes, w.cfg.Idle, 0)
 		if err != nil {
-			return nil, fmt.Errorf("read the planned range %d–%d again: %w", p.Lo, p.Hi, err)
+			return nil, fmt.Errorf("read the planned range %d–%d again: %w", lo, hi, err)
 		}
 		if len(rs) == 0 {
-			return nil, &HaltError{w.cfg.Shard, fmt.Sprintf("the log ends at %d inside the planned range %d–%d", after, p.Lo, p.Hi)}
+			return nil, &HaltError{w.cfg.Shard, fmt.Sprintf("the log ends at %d inside the planned range %d–%d", after, lo, hi)}
 		}
 		for _, r := range rs {
-			if r.Seq <= p.Hi {
+			if r.Seq <= hi {
 				records = append(records, r)
 			}
 		}
 		after = rs[len(rs)-1].Seq
 	}
-	b, err := prep.prepare(ctx, p.Lo-1, records)
+	b, err := prep.prepare(ctx, lo-1, records)
 	if err != nil {
 		return nil, err
 	}
-	b.hi = p.Hi
-	for _, seq := range p.Dead { // those that the store had refused; the others are dead again by themselves
-		b.bury(seq, "refused by the store before a restart")
+	b.hi = hi
+	for _, seq := range dead { // those that the store had refused; most of the others are dead again by themselves
+		if i := slices.IndexFunc(b.rows, func(r schemas.Row) bool { return r.Seq == seq }); i >= 0 {
+			b.bury(seq, w.refusal(ctx, b.rows[i:i+1]))
+			w.refused = true
+		}
 	}
 	return b, nil
 }
 
-// differs decides about a plan that cannot be made again, because the classifier has changed since. If its rows are all
-// in, they stay as they are; if none is, the plan is void and the range is planned anew; anything between needs a person.
-func (w *Worker) differs(ctx context.Context, p *schemas.Plan, b *batch) error {
-	var complete, empty int
-	for i := range p.Parts {
-		part := &p.Parts[i]
-		if err := w.cfg.Store.Kill(ctx, token(p, part)); err != nil {
-			return fmt.Errorf("end a former insert of %d–%d: %w", p.Lo, p.Hi, err)
-		}
-		found, digest, err := w.cfg.Store.ReadBack(ctx, planRange(p, part.Month))
-		if err != nil {
-			return fmt.Errorf("read back %d–%d: %w", p.Lo, p.Hi, err)
-		}
-		switch {
-		case found == part.Rows && digest == part.Digest:
-			complete++
-		case found == 0:
-			empty++
-		}
+// refusal asks the store again why it had refused a row: the plan says only that it did, and stays true if the store has
+// changed its mind since.
+func (w *Worker) refusal(ctx context.Context, row []schemas.Row) error {
+	if err := w.cfg.Store.Probe(ctx, row); permanent(err) {
+		return err
 	}
-	switch {
-	case complete == len(p.Parts) && p.Rows() == uint64(len(b.rows)):
-		w.cfg.Logger.Warn().Uint64("lo", p.Lo).Uint64("hi", p.Hi).Msg("the classifier has changed since this plan: its rows are stored and stay as they were")
-		return w.commit(ctx, p, b)
-	case empty == len(p.Parts):
-		w.cfg.Logger.Warn().Uint64("lo", p.Lo).Uint64("hi", p.Hi).Msg("the classifier has changed since this plan: planning it anew, nothing of it was stored")
-		plan, err := w.announce(ctx, b, p)
-		if err != nil {
-			return err
-		}
-		return w.finish(ctx, plan, b, false)
-	}
-	return &HaltError{w.cfg.Shard, fmt.Sprintf("the plan %d–%d is stored in part and cannot be made again with this classifier: start the version that wrote it once", p.Lo, p.Hi)}
+	return errors.New("refused by the store before a restart")
 }
 
 // resumeCommit sends the outcomes that a former session did not get out. Their rows are verified: a commit begins only
 // after that.
 func (w *Worker) resumeCommit(ctx context.Context, prep *preparer, p *schemas.Plan) error {
-	b, err := w.again(ctx, prep, p)
+	b, err := w.again(ctx, prep, p.Lo, p.Hi, p.Dead)
 	if err != nil {
 		return err
 	}
+	if schemas.HashDigests(b.rows) != p.SHA256 { // what is published is what is stored
+		stored, err := w.inserter().stored(ctx, planRange(p, 0))
+		if err != nil {
+			return err
+		}
+		if err := w.takeStored(ctx, b, stored); err != nil {
+			return err
+		}
+	}
 	outcomes, done := w.outcomes(b), w.cp.Outcomes
-	if done > len(outcomes) { // another classifier or setting raises fewer insights; what is out is out
+	if done > len(outcomes) { // another setting raises fewer insights; what is out is out
 		w.cfg.Logger.Warn().Int("out", done).Int("now", len(outcomes)).Msg("fewer insights than the former session had begun to publish: no more are published for this range")
 		done = len(outcomes)
 	}

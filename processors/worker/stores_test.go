@@ -285,6 +285,12 @@ func TestRowsThatClickHouseRefusesBecomeDeadLetters(t *testing.T) {
 	if detail := m.Header.Get(schemas.HeaderDetail); !strings.Contains(detail, "wholesome") {
 		t.Errorf("the dead letter says %q, want ClickHouse's own reason", detail)
 	}
+	if code := m.Header.Get(schemas.HeaderCode); code != "469" { // VIOLATED_CONSTRAINT
+		t.Errorf("the dead letter's code is %q, want ClickHouse's own", code)
+	}
+	if received, err := time.Parse(time.RFC3339Nano, m.Header.Get(schemas.HeaderReceived)); err != nil || time.Since(received) > time.Hour {
+		t.Errorf("the dead letter was received at %v (%v), want when the log took it", received, err)
+	}
 }
 
 // Two workers on one shard push each other aside and come back; nothing is lost or doubled by it.

@@ -33,6 +33,8 @@ type Log interface {
 	// Read returns up to most records (and about maxBytes) after the sequence, in order. It waits idle for the first
 	// record and linger for more; no record within idle is an empty answer, not an error.
 	Read(ctx context.Context, after uint64, most, maxBytes int, idle, linger time.Duration) ([]schemas.Record, error)
+	// First is the sequence of the oldest record that is still there; one more than the newest ever, if none is.
+	First(ctx context.Context) (uint64, error)
 	// Load returns the newest plan and checkpoint.
 	Load(ctx context.Context) (schemas.Ledger, error)
 	// SavePlan replaces the plan if its sequence is still expect, else fails with [schemas.ErrLost].
@@ -51,15 +53,27 @@ type Store interface {
 	Probe(ctx context.Context, rows []schemas.Row) error
 	// Kill ends the insert with this token if it is still running, and returns when it is gone.
 	Kill(ctx context.Context, token string) error
+	// KillAll does so for every insert whose token begins with the prefix.
+	KillAll(ctx context.Context, prefix string) error
 	// ReadBack counts the rows of a range and sums their digests.
 	ReadBack(ctx context.Context, r schemas.Range) (rows, digest uint64, err error)
-	// Seqs lists the sequences of the rows of a range.
-	Seqs(ctx context.Context, r schemas.Range) ([]uint64, error)
+	// Stored lists the rows of a range.
+	Stored(ctx context.Context, r schemas.Range) ([]schemas.Stored, error)
+	// Rows reads the rows of a range back in order, at most so many; all up to reached are among them.
+	Rows(ctx context.Context, r schemas.Range, most, maxBytes int) (rows []schemas.Row, reached uint64, err error)
+	// MaxSeq is the highest sequence of the rows of a range, 0 if there are none.
+	MaxSeq(ctx context.Context, r schemas.Range) (uint64, error)
 	// Known returns which of the identities rows already have. Rows of the shard's epoch from sequence before on are left
 	// out: they are what is being decided on.
 	Known(ctx context.Context, generation uint32, epoch string, shard int, before uint64, ids []schemas.EventID) (map[schemas.EventID]struct{}, error)
 	// Recent returns up to limit identities of the shard's rows, the newest first, with the same rows left out.
 	Recent(ctx context.Context, generation uint32, epoch string, shard int, before uint64, limit int) ([]schemas.EventID, error)
+}
+
+// Classifier says what a text is about. Equal inputs should give equal labels; where they do not, because it was replaced
+// or asks another (see [Reviser]), the labels that are stored count.
+type Classifier interface {
+	Classify(classify.Input) schemas.Labels
 }
 
 // Config is what a worker needs.
@@ -68,8 +82,10 @@ type Config struct {
 	Generation uint32 // of the classification this worker writes; from 1
 	Log        Log
 	Store      Store
-	Classifier *classify.Classifier
+	Classifier Classifier
 	Keyer      *privacy.Keyer
+	Keys       KeyVersions     // nil: all generations have the first version
+	Masker     *privacy.Masker // nil: personal data stays in the texts
 	Logger     zerolog.Logger
 	Metrics    *Metrics // shared by the workers of a process
 
@@ -80,6 +96,8 @@ type Config struct {
 	Takeover      time.Duration // how long a rival's ledger must stand still before its work is taken over; default 15 s
 	InsightMaxAge time.Duration // how old an event may be, when the log receives it, to raise an insight; default 72 h
 	DedupCapacity int           // identities kept in memory; default 2,000,000, at most 150 MB
+	StepBudget    time.Duration // how long the work on one event may take before it becomes a dead letter; default 2 s
+	RepairTurn    time.Duration // how long a repair goes on before it gives way to a worker; default 5 s
 }
 
 // Defaults of [Config]. The batch sizes are where inserts cost least per row (see the decision record on the store).
@@ -91,6 +109,8 @@ const (
 	DefaultTakeover      = 15 * time.Second
 	DefaultInsightMaxAge = 72 * time.Hour
 	DefaultDedupCapacity = 2_000_000
+	DefaultStepBudget    = 2 * time.Second // ten thousand times what a long text takes
+	DefaultRepairTurn    = 5 * time.Second // a worker that was pushed aside needs one to three to come back
 )
 
 // Worker owns one shard, as long as no other worker takes it.
@@ -100,7 +120,9 @@ type Worker struct {
 	ledger schemas.Ledger
 	cp     schemas.Checkpoint // the newest committed checkpoint, zero values before the first
 
-	refused bool // the store refused a row in this session, so the set of known identities holds one that is not stored
+	refused  bool   // the store refused a row in this session, so the set of known identities holds one that is not stored
+	strays   uint64 // up to here the table may have rows that no plan accounts for; 0: it has none
+	repaired uint64 // rows inserted because a read-back showed that they were missing
 }
 
 // New returns a worker; nothing happens before [Worker.Run].
@@ -112,6 +134,8 @@ func New(cfg Config) *Worker {
 	cfg.Takeover = defaulted(cfg.Takeover, DefaultTakeover)
 	cfg.InsightMaxAge = defaulted(cfg.InsightMaxAge, DefaultInsightMaxAge)
 	cfg.DedupCapacity = defaulted(cfg.DedupCapacity, DefaultDedupCapacity)
+	cfg.StepBudget = defaulted(cfg.StepBudget, DefaultStepBudget)
+	cfg.RepairTurn = defaulted(cfg.RepairTurn, DefaultRepairTurn)
 	cfg.Generation = defaulted(cfg.Generation, 1)
 	cfg.Logger = cfg.Logger.With().Int("shard", cfg.Shard).Logger()
 	return &Worker{cfg: cfg}
@@ -152,10 +176,10 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.cfg.Metrics.halted(w.cfg.Shard)
 			return err
 		case errors.Is(err, schemas.ErrLost):
-			w.cfg.Logger.Warn().Err(err).Msg("the ledger of this shard was written by somebody else, as another worker would: standing by")
+			w.cfg.Logger.Warn().Err(err).Msg("the ledger of this shard was written by somebody else, as another worker or a switch of generations would: standing by")
 			w.standBy(ctx)
 			continue
-		case errors.Is(err, errRefused):
+		case errors.Is(err, errRefused), errors.Is(err, errMoved):
 			continue
 		}
 		if w.cp.Hi != began {
@@ -178,9 +202,14 @@ func (w *Worker) standBy(ctx context.Context) {
 	var seen schemas.Ledger
 	still := time.Duration(0)
 	step := w.cfg.Takeover / 10
+	pause := min(step, heldPoll) // a switch of generations is seen at once, and is no rival
 	for ctx.Err() == nil && still < w.cfg.Takeover {
-		wait(ctx, step)
+		wait(ctx, pause)
+		pause = step
 		l, err := w.cfg.Log.Load(ctx)
+		if err == nil && (w.moved(&l) || yielded(l.Plan)) {
+			return
+		}
 		if err != nil || l.PlanSeq != seen.PlanSeq || l.CheckpointSeq != seen.CheckpointSeq {
 			seen, still = l, 0
 			continue
@@ -204,12 +233,21 @@ func (w *Worker) session(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
 		return err
 	}
-	prep, err := w.newPreparer(ctx)
+	prep, err := w.begin(ctx)
 	if err != nil {
+		return err
+	}
+	if err := w.findStrays(ctx); err != nil {
 		return err
 	}
 	if err := w.resume(ctx, prep); err != nil {
 		return err
+	}
+	if w.refused {
+		return errRefused
+	}
+	if w.cp.Moving != 0 {
+		return w.held(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -231,47 +269,80 @@ func (w *Worker) session(ctx context.Context) error {
 	return <-failed
 }
 
+// begin makes the preparer for what is not committed yet, and sees to it that what is committed is in the table. It looks
+// at the table in this order because a row that is lost in between would be missing from the set of known identities too.
+func (w *Worker) begin(ctx context.Context) (*preparer, error) {
+	for {
+		before := w.cp.Hi + 1
+		p := w.ledger.Plan
+		if p != nil && p.Repair { // its last insert may still be under way
+			if _, err := w.recheck(ctx); err != nil {
+				return nil, err
+			}
+			if err := w.unrepair(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if w.unfinished() {
+			before = w.ledger.Plan.Lo
+		}
+		prep, err := w.newPreparer(ctx, before)
+		if err != nil {
+			return nil, err
+		}
+		repaired, err := w.recheck(ctx)
+		if err != nil || !repaired {
+			return prep, err
+		}
+	}
+}
+
 // load reads the ledger and holds it against the stream.
 func (w *Worker) load(ctx context.Context) error {
 	l, err := w.cfg.Log.Load(ctx)
 	if err != nil {
 		return fmt.Errorf("load the ledger: %w", err)
 	}
-	epoch := w.cfg.Log.Epoch()
-	if p := l.Plan; p != nil && p.Epoch != epoch {
-		return fmt.Errorf("plan of shard %d has epoch %s, the stream %s: %w", w.cfg.Shard, p.Epoch, epoch, schemas.ErrEpoch)
-	}
-	if c := l.Checkpoint; c != nil && c.Epoch != epoch {
-		return fmt.Errorf("checkpoint of shard %d has epoch %s, the stream %s: %w", w.cfg.Shard, c.Epoch, epoch, schemas.ErrEpoch)
+	if err := recognise(ctx, w.cfg.Log, &l); err != nil {
+		return fmt.Errorf("shard %d: %w", w.cfg.Shard, err)
 	}
 	w.ledger = l
-	w.cp = schemas.Checkpoint{Epoch: epoch, Shard: w.cfg.Shard, Generation: w.cfg.Generation}
-	if l.Checkpoint != nil {
+	w.cp = schemas.Checkpoint{Epoch: w.cfg.Log.Epoch(), Shard: w.cfg.Shard, Generation: w.cfg.Generation}
+	p := l.Plan
+	switch {
+	case l.Checkpoint == nil:
+		return w.found(ctx)
+	case l.Checkpoint.Outcomes > 0 && p == nil: // which outcomes are still to be published, only the plan told
+		return w.rebuild(ctx)
+	case p == nil || !p.Repair && p.Hi < l.Checkpoint.Hi: // every checkpoint has a plan before it
 		w.cp = *l.Checkpoint
-		return nil
+		return w.salt(ctx)
 	}
-	if l.Plan == nil {
-		return w.virgin(ctx)
-	}
+	w.cp = *l.Checkpoint
 	return nil
 }
 
-// virgin makes sure that a shard without a ledger has no rows either. Since a plan always comes before its rows, rows that
-// are seen before the ledger is still found empty were planned in a ledger that is lost.
-func (w *Worker) virgin(ctx context.Context) error {
-	rows, _, err := w.cfg.Store.ReadBack(ctx, schemas.Range{Epoch: w.cp.Epoch, Shard: w.cfg.Shard, Generation: w.cfg.Generation, Lo: 1, Hi: math.MaxInt64})
+// found makes the first checkpoint of a shard, or, where the table has rows of it, that of one whose ledger is lost. Since
+// a plan always comes before its rows, rows that are seen before the ledger is still found without a checkpoint were
+// planned in a ledger that is lost.
+func (w *Worker) found(ctx context.Context) error {
+	last, err := w.cfg.Store.MaxSeq(ctx, w.whole(1, math.MaxInt64))
 	if err != nil {
 		return fmt.Errorf("look for rows without a ledger: %w", err)
+	}
+	first, err := w.cfg.Log.First(ctx)
+	if err != nil {
+		return fmt.Errorf("find where the log begins: %w", err)
 	}
 	l, err := w.cfg.Log.Load(ctx)
 	if err != nil {
 		return fmt.Errorf("load the ledger: %w", err)
 	}
 	switch {
-	case l.Plan != nil || l.Checkpoint != nil:
+	case l.PlanSeq != w.ledger.PlanSeq || l.Checkpoint != nil:
 		return schemas.ErrLost // a rival has just begun
-	case rows > 0:
-		return &HaltError{Shard: w.cfg.Shard, Detail: fmt.Sprintf("the table has %d rows of this stream but the ledger is empty: the OUTCOMES stream was lost", rows)}
+	case last > 0 || l.Plan != nil || first > 1:
+		return w.rebuild(ctx)
 	}
-	return nil
+	return w.salt(ctx)
 }

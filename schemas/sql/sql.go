@@ -22,11 +22,11 @@ import (
 //go:embed tables/*.sql views/*.sql queries/*.sql
 var files embed.FS
 
-// Object is one table or view.
+// Object is one table or view, or a change of a table.
 type Object struct {
 	Version uint32 // order of creation, and the number under which it is recorded; never reused
 	Name    string // of the table or view
-	Path    string // of its file, such as "views/mentions.sql"
+	Path    string // of its file, such as "views/mentions.sql"; of a change "tables/feedback.stage.sql"
 	SQL     string // one statement, with its comments
 	SHA256  string // of the statement without comment lines and surrounding space, hex
 }
@@ -42,6 +42,13 @@ func Bookkeeping() []Object {
 func Tables() []Object {
 	return []Object{
 		object(1, "tables/feedback.sql"),
+		object(2, "tables/generations.sql"),
+		object(18, "tables/alerts.sql"),
+		object(20, "tables/feedback.stage.sql"),
+		object(21, "tables/themes.sql"),
+		object(26, "tables/calendars.sql"),
+		object(27, "tables/calendar_hours.sql"),
+		object(32, "tables/customer_key_versions.sql"),
 	}
 }
 
@@ -59,16 +66,47 @@ func Views() []Object {
 		object(1005, "views/satisfaction_by_element.sql"),
 		object(1006, "views/satisfaction_by_facet.sql"),
 		object(1007, "views/satisfaction_by_s5.sql"),
-		object(1008, "views/csat.sql"),
 		object(1009, "views/nps.sql"),
 		object(1010, "views/ces.sql"),
 		object(1011, "views/theme_reach.sql"),
-		object(1012, "views/needs_response.sql"),
 		object(1013, "views/data_dictionary.sql"),
+		object(1018, "views/alert_feed.sql"),
+		object(1019, "views/alert_feed_mentions.sql"),
+		object(1020, "views/themes_current.sql"),
+		object(1025, "views/feedback_cuts.sql"),
+		object(1026, "views/satisfaction_weights.sql"),
+		object(1027, "views/first_answers.sql"),
+		object(1028, "views/conduct.sql"),
+		object(1029, "views/csat.sql"), // 1008 until it read feedback_cuts
+		object(1045, "views/business_hours.sql"),
+		object(1046, "views/response_targets.sql"),
+		object(1047, "views/threads.sql"),
+		object(1048, "views/lone_waits.sql"),
+		object(1049, "views/waits.sql"),
+		object(1050, "views/response_times.sql"),
+		object(1051, "views/case_cycles.sql"),
+		object(1052, "views/needs_response.sql"), // was 1012 until it read 1047
+		object(1053, "views/due.sql"),
+		object(1057, "views/customer_story.sql"),
+		object(1060, "views/churn_weights.sql"),
+		object(1061, "views/churn_scores.sql"),
+		object(1062, "views/customer_risk.sql"),
+		object(1063, "views/need_requests.sql"),
+		object(1064, "views/theme_decisions.sql"),
+		object(1065, "views/needs.sql"),
+		object(1066, "views/silent_customers.sql"),
+		object(1067, "views/theme_growth.sql"),
+		object(1068, "views/answer_parts.sql"),
+		object(1069, "views/impact.sql"),
+		object(1095, "views/loops.sql"),
+		object(1096, "views/decisions.sql"), // these three were 1054 to 1056 until they read loops
+		object(1097, "views/cases.sql"),
+		object(1098, "views/double_deviations.sql"),
 	}
 }
 
-// liveMark stands before the generation in the statement of feedback_current; the file as it is means generation 1.
+// liveMark stands before the generation in the statement of feedback_current. The file as it is means generation 1; whoever
+// creates the view puts in the one that the table generations says is live.
 const liveMark = "/*live*/"
 
 // Live returns the statement of feedback_current for a generation.
@@ -92,15 +130,19 @@ type Param struct {
 
 // Query is a named question.
 type Query struct {
-	Name   string
-	Doc    string // what it answers
-	Params []Param
-	SQL    string // one SELECT
+	Name     string
+	Doc      string // what it answers
+	Params   []Param
+	Settings map[string]string // of the server, for a quicker answer; the answer is the same without them. nil: none
+	SQL      string            // one SELECT, which may begin with WITH
 }
 
 // queryNames is the order in which queries are listed: what most people ask first comes first.
-var queryNames = [...]string{"satisfaction_by_element", "satisfaction_by_facet", "satisfaction_by_s5", "worst_themes",
-	"feedback_latest", "volume_by_hour"}
+var queryNames = [...]string{"csat", "nps", "ces", "net_sentiment", "satisfaction_index", "five_s", "speed_gap", "figures_over_time",
+	"satisfaction_by_element", "satisfaction_by_facet", "satisfaction_by_s5", "worst_themes", "feedback_latest", "volume_by_hour",
+	"due", "response_time", "resolution_time", "sla", "loop", "decisions", "customer_story", "churn_risk", "churn_calibration",
+	"needs", "themes", "silent_customers", "impact", "importance_performance", "kano", "alerts_latest", "alert_window",
+	"alert_history", "alert_events", "alert_sources", "alert_details", "alert_waiting"}
 
 // Queries lists the named queries. Every parameter has a default, so that each can be run as it is.
 func Queries() []Query {
@@ -124,7 +166,11 @@ func Find(name string) (Query, error) {
 // paramLine is how a query's header declares a parameter: "-- param tenant String = default: whose customers".
 var paramLine = regexp.MustCompile(`^param (\w+) (\S+(?:\([^)]*\))?) = (.*?): (.+)$`)
 
-// parseQuery takes a query file apart: comment lines at its head are the doc and the parameters, the rest is the SQL.
+// settingLine is how a query's header names a setting: "-- setting query_plan_merge_expressions = 0: why".
+var settingLine = regexp.MustCompile(`^setting (\w+) = (\S+): (.+)$`)
+
+// parseQuery takes a query file apart: comment lines at its head are the doc, the parameters and the settings, the rest is
+// the SQL.
 func parseQuery(name, text string) Query {
 	q := Query{Name: name}
 	var doc []string
@@ -137,6 +183,11 @@ func parseQuery(name, text string) Query {
 		comment = strings.TrimSpace(comment)
 		if m := paramLine.FindStringSubmatch(comment); m != nil {
 			q.Params = append(q.Params, Param{Name: m[1], Type: m[2], Default: m[3], Doc: m[4]})
+		} else if m := settingLine.FindStringSubmatch(comment); m != nil {
+			if q.Settings == nil {
+				q.Settings = map[string]string{}
+			}
+			q.Settings[m[1]] = m[2]
 		} else if comment != "" {
 			doc = append(doc, comment)
 		}
@@ -148,7 +199,7 @@ func parseQuery(name, text string) Query {
 
 func object(version uint32, path string) Object {
 	text := read(path)
-	name := strings.TrimSuffix(path[strings.IndexByte(path, '/')+1:], ".sql")
+	name, _, _ := strings.Cut(path[strings.IndexByte(path, '/')+1:], ".")
 	sum := sha256.Sum256([]byte(bare(text)))
 	return Object{Version: version, Name: name, Path: path, SQL: strings.TrimSpace(text), SHA256: hex.EncodeToString(sum[:])}
 }

@@ -60,7 +60,7 @@ func crashChild(ctx context.Context, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	last, err := s.MaxSeq(ctx, 1, epoch, 0)
+	last, err := s.MaxSeq(ctx, all)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@
 // One event passes through it as a row. The worker hands [Store.Insert] the rows of one month; they leave as one
 // column-wise block in one insert, which the table keeps as one part or not at all. When the answer is not a clean one,
 // the worker asks: [Store.Kill] ends whatever still runs under the insert's token, [Store.ReadBack] says how many rows of
-// the range are stored and what their digests sum to, [Store.Seqs] says which. What the rows tell is read through the
+// the range are stored and what their digests sum to, [Store.Stored] says which. What the rows tell is read through the
 // views that [Store.Migrate] creates, with [Store.Query] and [Store.Named].
 //
 // The package refuses to guess and to retry: an error carries its class (see [Error]), and what follows from it is the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -173,10 +174,34 @@ func TestNeedsResponseForgetsWhatWasAnswered(t *testing.T) {
 func TestEveryNamedQueryRunsWithItsDefaults(t *testing.T) {
 	s := open(t)
 	insert(t, s, generate(6, 300, 1))
+	waiting := answer("acme", 301, func(r *schemas.Row) {
+		r.Event.Time = time.Now().Add(-5 * time.Hour).Truncate(time.Millisecond)
+		r.Event.Data.Text, r.Labels.ResponseNeeded = "Hello?", true
+		r.CustomerKey, r.ReceivedAt, r.Labels.Polarity, r.Labels.Intent = "k1", r.Event.Time, schemas.Neutral, schemas.Request
+		r.Labels.Mentions = []schemas.Mention{{Element: schemas.Service, Theme: "no-answer", Polarity: -0.5}}
+	})
+	if err := s.Insert(t.Context(), []schemas.Row{waiting}, "waiting"); err != nil {
+		t.Fatal(err)
+	}
+	unambiguous(tell(7, 60)).store(t, s)
+	if err := s.WriteAlert(t.Context(), &schemas.Alert{ID: "a", Rule: "R", Cell: map[string]string{"tenant": "acme"}, RaisedAt: start}); err != nil {
+		t.Fatal(err)
+	}
 	for _, q := range sql.Queries() {
 		var out bytes.Buffer
 		if err := s.Named(t.Context(), q, nil, "JSONEachRow", &out); err != nil {
 			t.Errorf("%s: %v", q.Name, err)
+		}
+		// The stories are older than the last 90 days.
+		params := map[string]string{}
+		for _, p := range q.Params {
+			if p.Name == "from" {
+				params["from"] = "2000-01-01 00:00:00"
+			}
+		}
+		out.Reset()
+		if err := s.Named(t.Context(), q, params, "JSONEachRow", &out); err != nil {
+			t.Errorf("%s %v: %v", q.Name, params, err)
 		}
 		if len(decode(t, &out)) == 0 {
 			t.Errorf("%s: no rows", q.Name)
@@ -192,7 +217,11 @@ func TestEveryColumnIsExplained(t *testing.T) {
 	if bad := text(t, s, "SELECT object, column FROM data_dictionary WHERE meaning = ''"); bad != "" {
 		t.Errorf("columns without a meaning:\n%s", bad)
 	}
-	if n := text(t, s, "SELECT uniqExact(object) FROM data_dictionary"); n != fmt.Sprintln(len(sql.Tables())+len(sql.Views())+len(sql.Bookkeeping())) {
+	objects := map[string]bool{}
+	for _, o := range slices.Concat(sql.Tables(), sql.Views(), sql.Bookkeeping()) {
+		objects[o.Name] = true
+	}
+	if n := text(t, s, "SELECT uniqExact(object) FROM data_dictionary"); n != fmt.Sprintln(len(objects)) {
 		t.Errorf("the dictionary covers %s objects", n)
 	}
 }
@@ -228,5 +257,35 @@ func TestViewsShowTheLiveGeneration(t *testing.T) {
 	}
 	if err := s.SetLive(t.Context(), 0); err == nil {
 		t.Error("generation 0 was taken")
+	}
+}
+
+// An alert is one row whatever is written twice, and its end replaces its beginning.
+func TestAnAlertIsOneRow(t *testing.T) {
+	s := open(t)
+	a := &schemas.Alert{ID: "a1", Rule: "R", Severity: schemas.Critical, Cell: map[string]string{"tenant": "acme", "channel": "app"},
+		RaisedAt: start, Since: start.Add(-time.Minute), Observed: 9, Window: schemas.Seconds(time.Hour), Probability: 1e-7}
+	write := func() {
+		t.Helper()
+		if err := s.WriteAlert(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	write()
+	const question = "SELECT count(), any(resolved_at IS NULL), any(channel), any(window_seconds) FROM alerts FINAL"
+	if got := text(t, s, question); got != "1\t1\tapp\t3600\n" {
+		t.Errorf("after its beginning, twice: %q", got)
+	}
+	began := *a
+	a.ResolvedAt = start.Add(time.Hour)
+	write()
+	a = &began // a late repetition of the beginning
+	write()
+	if err := clickhouse.Exec(t.Context(), s, "OPTIMIZE TABLE alerts FINAL"); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, s, "SELECT count(), any(version), any(resolved_at) - any(raised_at) FROM alerts"); got != "1\t2\t3600\n" && got != "1\t2\t3600.000\n" {
+		t.Errorf("after its end: %q", got)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +30,7 @@ type Applied struct {
 	Version uint32
 	Name    string
 	SHA256  string
-	Reason  string // "new" or "changed" or "unfinished" or "missing" or "tables changed"
+	Reason  string // "new", "changed", "unfinished", "missing", "tables changed" or "generation"
 }
 
 // DriftError says that a table was created by another text than the one this program has. Tables hold data, so nothing
@@ -110,6 +108,10 @@ func (s *Store) plan(ctx context.Context) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
+	shown, err := s.Shown(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var steps []step
 	for _, o := range sql.Tables() {
 		r, known := recorded[o.Version]
@@ -139,6 +141,8 @@ func (s *Store) plan(ctx context.Context) ([]step, error) {
 			reason = "missing"
 		case tables:
 			reason = "tables changed"
+		case o.Name == currentView && shown != live: // a switch was cut off before it came to the view
+			reason = "generation"
 		default:
 			continue
 		}
@@ -183,42 +187,4 @@ func (s *Store) dryRun(ctx context.Context, w io.Writer) ([]Applied, error) {
 		out = append(out, st.applied())
 	}
 	return out, nil
-}
-
-// livePattern finds the live generation in the statement of feedback_current as the server keeps it.
-var livePattern = regexp.MustCompile(`generation = (\d+)`)
-
-// Live is the generation that the views show; 1 where the views do not exist yet.
-func (s *Store) Live(ctx context.Context) (uint32, error) {
-	rows, err := s.conn.Query(ctx, "SELECT create_table_query FROM system.tables WHERE database = "+literal(s.database)+" AND name = 'feedback_current'")
-	if err != nil {
-		return 0, wrap("find the live generation", err)
-	}
-	defer rows.Close()
-	generation := uint32(1)
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return 0, wrap("find the live generation", err)
-		}
-		m := livePattern.FindStringSubmatch(text)
-		if m == nil {
-			return 0, refuse("find the live generation", "the view feedback_current was replaced by another: drop it and migrate again")
-		}
-		n, err := strconv.ParseUint(m[1], 10, 32)
-		if err != nil {
-			return 0, refuse("find the live generation", "%w", err)
-		}
-		generation = uint32(n)
-	}
-	return generation, wrap("find the live generation", rows.Err())
-}
-
-// SetLive makes the views show another generation, in one step: every reader sees all of the old labels or all of the
-// new ones. The rows of both stay where they are.
-func (s *Store) SetLive(ctx context.Context, generation uint32) error {
-	if generation == 0 {
-		return refuse("set the live generation", "generations count from 1")
-	}
-	return wrap(fmt.Sprintf("set the live generation to %d", generation), s.exec(ctx, sql.Live(generation), nil))
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/schemas"
 	"github.com/earshot/earshot/schemas/sql"
 	"github.com/earshot/earshot/sinks/clickhouse"
 	"github.com/earshot/earshot/sinks/clickhouse/engine/enginetest"
@@ -176,5 +178,40 @@ func TestLockOfAnotherMigratorHolds(t *testing.T) {
 	}
 	if done := migrate(t, s); len(done) != 1 {
 		t.Errorf("applied %v, want the one view", done)
+	}
+}
+
+// A table from before gets the columns that were added; its rows read as rows of which nothing is known there, under the
+// digests they were stored with.
+func TestOldRowsSurviveNewColumns(t *testing.T) {
+	s := open(t)
+	rows := generate(3, 60, 1)
+	for i := range rows {
+		rows[i].Labels.Stage, rows[i].Labels.StageConfidence, rows[i].Labels.SentimentText, rows[i].Scores.RatingDisagrees = "", 0, "", false
+		rows[i].Seal(nil)
+	}
+	insert(t, s, rows)
+	for _, statement := range []string{
+		"ALTER TABLE feedback DROP COLUMN stage, DROP COLUMN stage_confidence, DROP COLUMN sentiment_text, DROP COLUMN rating_disagrees",
+		"INSERT INTO schema_migrations (version, name, sha256, status) SELECT version, name, sha256, 'started' FROM schema_migrations WHERE version = 20 LIMIT 1",
+	} {
+		if err := clickhouse.Exec(t.Context(), s, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if done := migrate(t, s); len(done) == 0 || done[0].Version != 20 || done[0].Name != "feedback" {
+		t.Fatalf("applied %v, want the columns first", done)
+	}
+	got, _, err := s.Rows(t.Context(), schemas.Range{Epoch: epoch, Generation: 1, Lo: 1, Hi: 60}, 100, math.MaxInt)
+	if err != nil || len(got) != len(rows) {
+		t.Fatalf("%d rows (%v), want %d", len(got), err, len(rows))
+	}
+	for i := range got {
+		if got[i].Seal(nil); got[i].Digest != rows[i].Digest || got[i].Labels.Stage != "" || got[i].Scores.RatingDisagrees {
+			t.Errorf("row %d: %+v with digest %d, stored with %d", i, got[i].Labels, got[i].Digest, rows[i].Digest)
+		}
+	}
+	if got := text(t, s, "SELECT countIf(stage = '' AND stage_confidence IS NULL AND sentiment_text = '' AND NOT rating_disagrees) FROM feedback_current"); got != "60\n" {
+		t.Errorf("%s old rows read sensibly, want 60", got)
 	}
 }

@@ -23,7 +23,7 @@ const DefaultFormat = "PrettyCompactMonoBlock"
 //
 // When it returns an error, part of a result may have been written already.
 func (s *Store) Query(ctx context.Context, statement string, params map[string]string, format string, w io.Writer) error {
-	return s.query(ctx, "query ClickHouse", statement, params, format, w)
+	return s.query(ctx, "query ClickHouse", statement, params, nil, format, w)
 }
 
 // Named runs a named query with the parameters given, the others at their defaults.
@@ -38,14 +38,18 @@ func (s *Store) Named(ctx context.Context, q sql.Query, params map[string]string
 		}
 		all[name] = params[name]
 	}
-	return s.query(ctx, "run query "+q.Name, q.SQL, all, format, w)
+	return s.query(ctx, "run query "+q.Name, q.SQL, all, q.Settings, format, w)
 }
 
-func (s *Store) query(ctx context.Context, op, statement string, params map[string]string, format string, w io.Writer) error {
+func (s *Store) query(ctx context.Context, op, statement string, params, own map[string]string, format string, w io.Writer) error {
 	format = defaulted(format, DefaultFormat)
+	settings := ch.Settings{"readonly": 2} // reads, and settings of its own
+	for name, value := range own {
+		settings[name] = value
+	}
 	r, err := s.conn.QueryFormat(ch.Context(ctx,
 		ch.WithParameters(params),
-		ch.WithSettings(ch.Settings{"readonly": 2}), // reads, and settings of its own
+		ch.WithSettings(settings),
 	), format, strings.TrimRight(statement, "; \t\r\n"))
 	switch {
 	case errors.Is(err, ch.ErrFormatNativeUnsupported):

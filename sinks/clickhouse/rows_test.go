@@ -104,6 +104,10 @@ func generateRow(rnd *rand.Rand, seq uint64) schemas.Row {
 		l.Confidence, l.Probabilities = 0.75, [3]float32{0.125, 0.125, 0.75}
 		l.Intent = pick(rnd, schemas.Complaint, schemas.Praise, schemas.Question, schemas.ChurnNotice)
 		l.IntentConfidence = 0.5
+		if l.Stage = pick(rnd, "", schemas.StageSale, schemas.NoStage); l.Stage != "" {
+			l.StageConfidence = pick[float32](rnd, 0.5, 1)
+		}
+		l.SentimentText = pick(rnd, "", l.Polarity)
 		l.Effort = int8(rnd.IntN(11) - 5)
 		l.ResponseNeeded = rnd.IntN(2) == 0
 		l.ChurnRisk = float32(rnd.IntN(5)) / 4
@@ -130,6 +134,7 @@ func generateRow(rnd *rand.Rand, seq uint64) schemas.Row {
 		s.S5[i] = axis(rnd)
 	}
 	s.Rating = axis(rnd)
+	s.RatingDisagrees = rnd.IntN(9) == 0
 	if rnd.IntN(2) == 0 {
 		s.CSAT = schemas.Score{Value: pick[float32](rnd, 0, 0.5, 1), Valid: true}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/google/uuid"
 
 	"github.com/earshot/earshot/schemas"
@@ -23,16 +24,24 @@ const killPoll = 50 * time.Millisecond
 //
 // It sees the queries of the server it is connected to. Where several servers stand behind one address, connect to one.
 func (s *Store) Kill(ctx context.Context, token string) error {
-	op := "kill " + token
+	return s.kill(ctx, "kill "+token, "query_id = "+literal(token))
+}
+
+// KillAll does the same to every query whose token begins with the prefix.
+func (s *Store) KillAll(ctx context.Context, prefix string) error {
+	return s.kill(ctx, "kill "+prefix+"*", "startsWith(query_id, "+literal(prefix)+")")
+}
+
+func (s *Store) kill(ctx context.Context, op, which string) error {
 	for {
 		var n uint64
-		if err := s.conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE query_id = "+literal(token)).Scan(&n); err != nil {
+		if err := s.conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE "+which).Scan(&n); err != nil {
 			return wrap(op, err)
 		}
 		if n == 0 {
 			return nil
 		}
-		if err := s.conn.Exec(ctx, "KILL QUERY WHERE query_id = "+literal(token)+" SYNC"); err != nil {
+		if err := s.conn.Exec(ctx, "KILL QUERY WHERE "+which+" SYNC"); err != nil {
 			return wrap(op, err)
 		}
 		select {
@@ -61,46 +70,47 @@ func (s *Store) ReadBack(ctx context.Context, r schemas.Range) (rows, digest uin
 	return rows, digest, wrap(fmt.Sprintf("read back %d–%d of shard %d", r.Lo, r.Hi, r.Shard), err)
 }
 
-// Seqs lists the sequences of the rows of a range in order. A sequence that is there twice is listed twice.
-func (s *Store) Seqs(ctx context.Context, r schemas.Range) ([]uint64, error) {
-	op := fmt.Sprintf("list the sequences of %d–%d of shard %d", r.Lo, r.Hi, r.Shard)
-	rows, err := s.conn.Query(ctx, "SELECT seq FROM "+table+" WHERE "+condition(r)+" ORDER BY seq")
+// Stored lists the rows of a range in the order of their sequences. A sequence that is there twice is listed twice.
+func (s *Store) Stored(ctx context.Context, r schemas.Range) ([]schemas.Stored, error) {
+	op := fmt.Sprintf("list the rows of %d–%d of shard %d", r.Lo, r.Hi, r.Shard)
+	rows, err := s.conn.Query(ctx, "SELECT seq, toYYYYMM(occurred_at), digest, kind = "+literal(string(schemas.Erased))+" FROM "+table+" WHERE "+condition(r)+" ORDER BY seq")
 	if err != nil {
 		return nil, wrap(op, err)
 	}
 	defer rows.Close()
-	var out []uint64
+	var out []schemas.Stored
 	for rows.Next() {
-		var seq uint64
-		if err := rows.Scan(&seq); err != nil {
+		var row schemas.Stored
+		var month uint32
+		if err := rows.Scan(&row.Seq, &month, &row.Digest, &row.Erased); err != nil {
 			return nil, wrap(op, err)
 		}
-		out = append(out, seq)
+		row.Month = int(month)
+		out = append(out, row)
 	}
 	return out, wrap(op, rows.Err())
 }
 
-// knownChunk is how many identities one look-up asks for: few enough for the bloom filter to leave most granules out
-// and for the statement to stay under the server's default bound of 256 KiB.
-const knownChunk = 2000
+// How identities are looked up. For a few the bloom index leaves most granules out, but each granule is checked for each
+// identity, and the more there are the fewer are left out. From about 2,000 on it is quicker to read the column event_id,
+// 16 bytes a row, once, and to hold it against a hash set (BenchmarkKnown).
+const (
+	knownFew   = 2000    // their statement stays under the server's default bound of 256 KiB
+	knownChunk = 100_000 // identities of one statement beyond that, 1.6 MB
+)
 
 // Known returns which of the identities the rows of a generation already have. Rows of the given shard and epoch from
 // sequence before on are left out: they are what the caller is about to decide on, or has stored itself.
 func (s *Store) Known(ctx context.Context, generation uint32, epoch string, shard int, before uint64, ids []schemas.EventID) (map[schemas.EventID]struct{}, error) {
 	known := make(map[schemas.EventID]struct{})
+	q := fmt.Sprintf("SELECT DISTINCT event_id FROM %s WHERE generation = %d AND NOT (epoch = %s AND shard = %d AND seq >= %d) AND event_id IN ",
+		table, generation, literal(epoch), shard, before)
 	for chunk := range slices.Chunk(ids, knownChunk) {
-		var q strings.Builder
-		fmt.Fprintf(&q, "SELECT DISTINCT event_id FROM %s WHERE generation = %d AND NOT (epoch = %s AND shard = %d AND seq >= %d) AND event_id IN (", table, generation, literal(epoch), shard, before)
-		for i, id := range chunk {
-			if i > 0 {
-				q.WriteByte(',')
-			}
-			q.WriteByte('\'')
-			q.WriteString(id.String())
-			q.WriteByte('\'')
+		asked, list, err := asking(ctx, chunk)
+		if err != nil {
+			return nil, fmt.Errorf("look up %d identities: %w", len(ids), err)
 		}
-		q.WriteByte(')')
-		for id, err := range s.ids(ctx, q.String()) {
+		for id, err := range s.ids(asked, q+list) {
 			if err != nil {
 				return nil, wrap(fmt.Sprintf("look up %d identities", len(ids)), err)
 			}
@@ -108,6 +118,36 @@ func (s *Store) Known(ctx context.Context, generation uint32, epoch string, shar
 		}
 	}
 	return known, nil
+}
+
+// asking is how a statement asks for identities: what follows its IN, and the context to run it with.
+func asking(ctx context.Context, ids []schemas.EventID) (context.Context, string, error) {
+	if len(ids) <= knownFew {
+		out := make([]string, len(ids))
+		for i := range ids {
+			out[i] = ids[i].String()
+		}
+		return ctx, "('" + strings.Join(out, "','") + "')", nil
+	}
+	t, err := askedTable(ids)
+	if err != nil {
+		return nil, "", err
+	}
+	return ch.Context(ctx, ch.WithExternalTable(t), ch.WithSettings(ch.Settings{"use_skip_indexes": 0})), "asked", nil
+}
+
+// askedTable is a table of identities that goes along with a statement.
+func askedTable(ids []schemas.EventID) (*ext.Table, error) {
+	t, err := ext.NewTable("asked", ext.Column("id", "UUID"))
+	if err != nil {
+		return nil, err
+	}
+	for i := range ids {
+		if err := t.Append(uuid.UUID(ids[i])); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
 // Recent returns up to limit identities of a shard's rows, the newest first: those before a sequence of the given epoch,
@@ -150,12 +190,11 @@ func (s *Store) ids(ctx context.Context, query string) iter.Seq2[schemas.EventID
 	}
 }
 
-// MaxSeq is the highest sequence stored of a shard in an epoch, 0 if there is none.
-func (s *Store) MaxSeq(ctx context.Context, generation uint32, epoch string, shard int) (uint64, error) {
+// MaxSeq is the highest sequence stored in a range, 0 if there is none.
+func (s *Store) MaxSeq(ctx context.Context, r schemas.Range) (uint64, error) {
 	var seq uint64
-	err := s.conn.QueryRow(ctx, fmt.Sprintf("SELECT max(seq) FROM %s WHERE generation = %d AND epoch = %s AND shard = %d",
-		table, generation, literal(epoch), shard)).Scan(&seq)
-	return seq, wrap("find the last sequence of shard "+strconv.Itoa(shard), err)
+	err := s.conn.QueryRow(ctx, "SELECT max(seq) FROM "+table+" WHERE "+condition(r)).Scan(&seq)
+	return seq, wrap("find the last sequence of shard "+strconv.Itoa(r.Shard), err)
 }
 
 // Count is how many rows of a shard in an epoch are stored up to a sequence, that one included, and how many different

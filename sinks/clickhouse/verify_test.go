@@ -42,16 +42,17 @@ func TestReadBackProvesWhatWasInserted(t *testing.T) {
 		if want := schemas.SumDigests(c.want); n != uint64(len(c.want)) || digest != want {
 			t.Errorf("%s: got %d rows with digest %d, want %d with %d", c.claim, n, digest, len(c.want), want)
 		}
-		seqs, err := s.Seqs(t.Context(), c.r)
+		stored, err := s.Stored(t.Context(), c.r)
 		if err != nil {
 			t.Fatalf("%s: %v", c.claim, err)
 		}
-		var want []uint64
+		var want []schemas.Stored
 		for i := range c.want {
-			want = append(want, c.want[i].Seq)
+			at := c.want[i].Event.Time.UTC()
+			want = append(want, schemas.Stored{Seq: c.want[i].Seq, Month: at.Year()*100 + int(at.Month()), Digest: c.want[i].Digest})
 		}
-		if !slices.Equal(seqs, want) {
-			t.Errorf("%s: got sequences %v, want %v", c.claim, seqs, want)
+		if !slices.Equal(stored, want) {
+			t.Errorf("%s: got rows %v, want %v", c.claim, stored, want)
 		}
 	}
 }
@@ -151,11 +152,11 @@ func TestCountTellsRowsFromSequences(t *testing.T) {
 	if err != nil || n != 55 || distinct != 50 {
 		t.Errorf("up to 50: %d rows, %d sequences (%v), want 55 and 50", n, distinct, err)
 	}
-	last, err := s.MaxSeq(t.Context(), 1, epoch, 0)
+	last, err := s.MaxSeq(t.Context(), schemas.Range{Epoch: epoch, Generation: 1, Lo: 1, Hi: 1 << 62})
 	if err != nil || last != 100 {
 		t.Errorf("the last sequence is %d (%v), want 100", last, err)
 	}
-	if last, err := s.MaxSeq(t.Context(), 1, "another", 0); err != nil || last != 0 {
+	if last, err := s.MaxSeq(t.Context(), schemas.Range{Epoch: "another", Generation: 1, Lo: 1, Hi: 1 << 62}); err != nil || last != 0 {
 		t.Errorf("the last sequence of an epoch without rows is %d (%v), want 0", last, err)
 	}
 }

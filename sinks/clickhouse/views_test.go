@@ -84,27 +84,168 @@ func TestProjectionEqualsTheRows(t *testing.T) {
 	compare("after a deletion and a merge")
 }
 
+// countsPeople names the queries that count different customers or look at each answer.
+var countsPeople = []string{"worst_themes", "churn_risk", "churn_calibration", "needs", "themes", "silent_customers", "impact", "importance_performance", "kano"}
+
 // The views are only fast while the optimiser finds their aggregates in the projection.
 func TestViewsReadTheProjection(t *testing.T) {
 	s := open(t)
 	insert(t, s, generate(4, 500, 1))
-	for _, view := range []string{"satisfaction_hourly", "satisfaction_daily", "satisfaction_by_element", "satisfaction_by_facet", "satisfaction_by_s5", "csat", "nps", "ces"} {
+	for _, view := range []string{"satisfaction_hourly", "satisfaction_daily", "satisfaction_by_element", "satisfaction_by_facet", "satisfaction_by_s5", "nps", "ces"} {
 		plan := text(t, s, "EXPLAIN SELECT * FROM "+view+" WHERE tenant = 'acme'")
 		if !strings.Contains(plan, "ReadFromMergeTree (hourly)") {
 			t.Errorf("%s does not read the projection:\n%s", view, plan)
 		}
 	}
-	for _, q := range sql.Queries() {
-		if q.Name == "worst_themes" || q.Name == "feedback_latest" {
-			continue // these need the rows themselves
-		}
-		q.SQL = "EXPLAIN " + q.SQL
-		var out bytes.Buffer
-		if err := s.Named(t.Context(), q, map[string]string{"tenant": "acme", "from": "2026-11-03 01:00:00"}, "TSVRaw", &out); err != nil {
+	const projection, rows = "ReadFromMergeTree (hourly)", "ReadFromMergeTree ("
+	for _, c := range []struct {
+		query, by, split, of, tz string
+		projection, rows         int // how often the plan reads the one, and either
+	}{
+		{query: "satisfaction_by_element", projection: 1, rows: 1},
+		{query: "satisfaction_by_facet", projection: 1, rows: 1},
+		{query: "satisfaction_by_s5", projection: 1, rows: 1},
+		{query: "volume_by_hour", projection: 1, rows: 1},
+		{query: "nps", by: "week", projection: 1, rows: 1},
+		{query: "nps", by: "hour", split: "channel", projection: 1, rows: 1},
+		{query: "nps", by: "minute", rows: 1},
+		{query: "nps", by: "week", split: "product", rows: 1},
+		{query: "nps", by: "week", tz: "Asia/Kolkata", rows: 1}, // its hours begin at half past
+		{query: "ces", by: "week", projection: 1, rows: 1},
+		{query: "net_sentiment", by: "week", of: "text", projection: 1, rows: 1},
+		{query: "net_sentiment", by: "week", of: "facet", rows: 1},                       // the sign of a score is not in the projection
+		{query: "satisfaction_index", by: "week", of: "element", projection: 1, rows: 2}, // and the rows for the weights
+		{query: "satisfaction_index", by: "week", of: "facet", projection: 1, rows: 2},   // which are asked for nothing
+		{query: "figures_over_time", by: "day", projection: 1, rows: 2},                  // and the rows for csat: scales are not in the projection
+		{query: "speed_gap", by: "week", split: "channel", projection: 1, rows: 2},       // and the rows of conversations
+		{query: "five_s", by: "week", projection: 1, rows: 5},                            // and those of people's doings
+	} {
+		q, err := sql.Find(c.query)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(out.String(), "ReadFromMergeTree (hourly)") {
-			t.Errorf("query %s does not read the projection:\n%s", q.Name, out.String())
+		q.SQL = "EXPLAIN " + q.SQL
+		params := map[string]string{"tenant": "acme", "from": "2026-11-03 01:00:00"}
+		for name, value := range map[string]string{"by": c.by, "split": c.split, "of": c.of, "tz": c.tz} {
+			if value != "" {
+				params[name] = value
+			}
+		}
+		var out bytes.Buffer
+		if err := s.Named(t.Context(), q, params, "TSVRaw", &out); err != nil {
+			t.Fatal(err)
+		}
+		if p, r := strings.Count(out.String(), projection), strings.Count(out.String(), rows); p != c.projection || r != c.rows {
+			t.Errorf("query %s %v reads the projection %d times of %d, want %d of %d:\n%s", c.query, params, p, r, c.projection, c.rows, out.String())
+		}
+	}
+}
+
+// A setting in a query's header is for speed: it arrives at the server, and the answer is the same without it.
+func TestSettingsOfQueriesChangeNoAnswer(t *testing.T) {
+	s := open(t)
+	insert(t, s, generate(4, 500, 1))
+	named := func(q sql.Query, params map[string]string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if err := s.Named(t.Context(), q, params, "TSVRaw", &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if got := named(sql.Query{SQL: "SELECT getSetting('max_block_size')", Settings: map[string]string{"max_block_size": "123"}}, nil); got != "123\n" {
+		t.Errorf("the server has max_block_size %q, want 123", got)
+	}
+	tried := 0
+	for _, q := range sql.Queries() {
+		if q.Settings == nil {
+			continue
+		}
+		tried++
+		params := map[string]string{"tenant": "acme", "by": "day"}
+		with := named(q, params)
+		q.Settings = nil
+		if without := named(q, params); with != without || with == "" {
+			t.Errorf("%s answers\n%swith its settings, without them\n%s", q.Name, with, without)
+		}
+	}
+	if tried == 0 {
+		t.Error("no query has a setting")
+	}
+}
+
+// What counts people reads the rows, but of its own span of time only: the hours are found by the primary key.
+func TestCountingPeopleReadsItsSpanOnly(t *testing.T) {
+	s := open(t)
+	insert(t, s, generate(4, 500, 1))
+	for _, name := range countsPeople[1:] {
+		q, err := sql.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params := map[string]string{"tenant": "acme"}
+		if strings.Contains(q.SQL, "{from:DateTime}") {
+			params["from"] = "2026-11-03 01:00:00"
+		}
+		q.SQL = "EXPLAIN indexes = 1 " + q.SQL
+		var out bytes.Buffer
+		if err := s.Named(t.Context(), q, params, "TSVRaw", &out); err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, key := range strings.Split(out.String(), "PrimaryKey")[1:] {
+			key, _, _ = strings.Cut(key, "Condition")
+			found = found || strings.Contains(key, "toStartOfHour(occurred_at)")
+		}
+		if !found {
+			t.Errorf("%s: the hour is not looked up by the primary key:\n%s", name, out.String())
+		}
+	}
+}
+
+// Who names no span of time is answered from the last 90 days, and no more is read of the rows, or of the hourly sums.
+func TestDefaultsReadTheirSpanOnly(t *testing.T) {
+	s := open(t)
+	insert(t, s, generate(4, 500, 1))
+	for _, name := range []string{"csat", "nps", "ces", "net_sentiment", "figures_over_time", "satisfaction_by_element", "worst_themes", "feedback_latest",
+		"volume_by_hour", "needs", "themes", "silent_customers", "impact", "due", "response_time", "sla", "loop"} {
+		q, err := sql.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.SQL = "EXPLAIN indexes = 1 " + q.SQL
+		var out bytes.Buffer
+		if err := s.Named(t.Context(), q, map[string]string{"tenant": "acme"}, "TSVRaw", &out); err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, key := range strings.Split(out.String(), "PrimaryKey")[1:] {
+			key, _, _ = strings.Cut(key, "Condition")
+			found = found || strings.Contains(key, "toStartOfHour(occurred_at)")
+		}
+		if !found {
+			t.Errorf("%s: the hour is not looked up by the primary key:\n%s", name, out.String())
+		}
+	}
+}
+
+// What alerts count every second is found by the primary key: the hours of the window are read, not the past.
+func TestAlertWindowsReadTheirHoursOnly(t *testing.T) {
+	s := open(t)
+	insert(t, s, generate(4, 500, 1))
+	for _, feed := range []string{"alert_feed", "alert_feed_mentions"} {
+		q, err := sql.Find("alert_window")
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.SQL = "EXPLAIN indexes = 1 " + q.SQL
+		var out bytes.Buffer
+		if err := s.Named(t.Context(), q, map[string]string{"feed": feed, "from": "2026-11-03 01:00:00", "to": "2026-11-03 01:15:00"}, "TSVRaw", &out); err != nil {
+			t.Fatal(err)
+		}
+		_, key, _ := strings.Cut(out.String(), "PrimaryKey")
+		if key, _, _ = strings.Cut(key, "Skip"); !strings.Contains(key, "toStartOfHour(occurred_at)") {
+			t.Errorf("%s: the hour is not looked up by the primary key:\n%s", feed, out.String())
 		}
 	}
 }

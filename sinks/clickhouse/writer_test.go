@@ -137,6 +137,7 @@ func expected(r *schemas.Row) map[string]any {
 		"actor_kind": d.ActorKind, "visibility": d.Visibility, "case_id": d.CaseID, "correlation_id": r.Event.Correlation,
 		"shard": float64(r.Shard), "seq": float64(r.Seq), "churn_risk": float64(r.Labels.ChurnRisk), "churn_reasons": reasons,
 		"response_needed": r.Labels.ResponseNeeded, "rating": optional(r.Scores.Rating), "s5_study": optional(r.Scores.S5[4]),
+		"stage": string(r.Labels.Stage), "sentiment_text": string(r.Labels.SentimentText), "rating_disagrees": r.Scores.RatingDisagrees, "stage_confidence": nil,
 		"facet_price": optional(r.Scores.Facet[2]), "element_image": optional(r.Scores.Element[2]), "nps": optional(r.Scores.NPS),
 		"mention_facet":    lines(func(m *schemas.Mention) any { return string(m.Facet) }),
 		"mention_theme":    lines(func(m *schemas.Mention) any { return m.Theme }),
@@ -152,6 +153,9 @@ func expected(r *schemas.Row) map[string]any {
 	}
 	if r.Labels.Polarity != "" {
 		out["score"], out["p_positive"] = float64(r.Labels.Score), 0.75
+	}
+	if r.Labels.Stage != "" {
+		out["stage_confidence"] = float64(r.Labels.StageConfidence)
 	}
 	if r.Labels.Effort != 0 {
 		out["effort"] = float64(r.Labels.Effort)

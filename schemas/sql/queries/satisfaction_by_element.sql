@@ -2,7 +2,7 @@
 -- and its 95 % interval. The formula is explained in views/satisfaction_by_element.sql.
 -- param tenant String = : whose customers; empty: everybody's
 -- param channel String = : one channel; empty: all
--- param from DateTime = 2000-01-01 00:00:00: first hour, UTC
+-- param from DateTime = 1970-01-01 00:00:00: first hour, UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: the hour after the last, UTC
 SELECT
     tenant,
@@ -25,7 +25,7 @@ FROM
                 ('image', sum(element_image_n), sum(element_image_sum), sum(element_image_squares))
             ]) AS part
         FROM satisfaction_hourly
-        WHERE hour >= {from:DateTime} AND hour < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
+        WHERE hour >= if({from:DateTime} = toDateTime(0), least({to:DateTime}, (SELECT toDateTime(toStartOfHour(max(occurred_at)), 'UTC') + 3600 FROM feedback)) - 90 * 86400, {from:DateTime}) AND hour < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
         GROUP BY tenant
     )
 )

@@ -17,6 +17,7 @@ CREATE OR REPLACE VIEW mentions
     confidence Float32 COMMENT '0 to 1.',
     quote String COMMENT 'The words of the text that the mention rests on.',
     language LowCardinality(String) COMMENT 'Language of the text.',
+    stage LowCardinality(String) COMMENT 'Stage of the customer\'s journey the whole text is about: presale, sale, aftersale or none; empty: not judged.',
     shard UInt16 COMMENT 'Shard of the event.',
     seq UInt64 COMMENT 'Sequence of the event in its shard.'
 )
@@ -25,7 +26,7 @@ SELECT
     tenant, event_id, occurred_at, channel, actor_kind, customer_key, product_id,
     m_element AS element, m_facet AS facet, m_s5 AS s5, m_theme AS theme, m_polarity AS polarity, m_confidence AS confidence,
     substring(text, m_start + 1, m_end - m_start) AS quote,
-    language, shard, seq
+    language, stage, shard, seq
 FROM feedback_current
 ARRAY JOIN
     mention_element AS m_element, mention_facet AS m_facet, mention_s5 AS m_s5, mention_theme AS m_theme,

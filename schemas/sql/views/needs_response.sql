@@ -1,5 +1,6 @@
--- What customers said that expects an answer and has none yet: no public answer of an agent, no word to the customer and no
--- resolution of the case or conversation since. Bots and internal notes are no answers. Ask for the oldest first.
+-- What customers said that expects an answer and has none yet: no public answer of a person, no word to the customer and no
+-- resolution of the case or conversation since. Bots and internal notes are no answers. It is the view due word by word: the
+-- same waits, one row for each message in them. Ask for the oldest first.
 CREATE OR REPLACE VIEW needs_response
 (
     tenant LowCardinality(String) COMMENT 'Whose customer it is.',
@@ -15,37 +16,30 @@ CREATE OR REPLACE VIEW needs_response
     case_id String COMMENT 'The case.',
     conversation_id String COMMENT 'The conversation.',
     uri String COMMENT 'Where it can be seen.',
-    event_id UUID COMMENT 'The event.'
+    event_id UUID COMMENT 'The event.',
+    thread String COMMENT 'The case, else the conversation, else source#id of the event.',
+    first Bool COMMENT 'Whether the customer has never been answered in this case since it was opened.',
+    waiting_since DateTime64(3, 'UTC') COMMENT 'When the wait began to which this belongs.'
 )
 AS
-WITH
-    asked AS
-    (
-        SELECT
-            tenant, occurred_at, channel, urgency, intent, churn_risk, polarity, text, customer_key, case_id, conversation_id,
-            uri, event_id,
-            arrayDistinct(arrayFilter(x -> x != '', [case_id, conversation_id, correlation_id])) AS threads
-        FROM feedback_current
-        WHERE response_needed AND actor_kind = 'customer'
-    ),
-    answered AS
-    (
-        SELECT tenant, thread, max(occurred_at) AS at
-        FROM feedback_current
-        ARRAY JOIN arrayDistinct(arrayFilter(x -> x != '', [case_id, conversation_id, correlation_id])) AS thread
-        WHERE (kind IN ('agent.responded', 'message.posted') AND actor_kind = 'agent' AND visibility = 'public')
-            OR kind IN ('case.resolved', 'customer.informed')
-        GROUP BY tenant, thread
-    ),
-    closed AS
-    (
-        SELECT DISTINCT a.event_id
-        FROM (SELECT tenant, event_id, occurred_at, arrayJoin(threads) AS thread FROM asked) AS a
-        INNER JOIN answered AS b ON a.tenant = b.tenant AND a.thread = b.thread
-        WHERE b.at >= a.occurred_at
-    )
 SELECT
-    tenant, occurred_at, dateDiff('second', occurred_at, now64(3, 'UTC')) AS waiting_seconds, channel, urgency, intent, churn_risk, polarity,
-    text, customer_key, case_id, conversation_id, uri, event_id
-FROM asked
-WHERE event_id NOT IN (SELECT event_id FROM closed)
+    tenant, fromUnixTimestamp64Milli(word.at) AS occurred_at, dateDiff('second', occurred_at, now64(3, 'UTC')) AS waiting_seconds, word.channel AS channel, word.urgency AS urgency,
+    word.intent AS intent, word.churn_risk AS churn_risk, word.polarity AS polarity, word.text AS text, customer_key,
+    word.case_id AS case_id, word.conversation_id AS conversation_id, word.uri AS uri, word.event_id AS event_id, thread,
+    NOT arrayExists(m -> m > resolved AND m < ended AND (m % 8 = 2 OR m % 8 = 1 AND intDiv(m, 8) = first_at), marks) AS first,
+    fromUnixTimestamp64Milli(if(first_at * 8 > ended, first_at, open_words[1].at)) AS waiting_since
+FROM
+(
+    SELECT
+        tenant, thread, customer_key, first_at, marks, arrayLast(m -> m % 8 IN (3, 4), marks) AS ended, arrayLast(m -> m % 8 = 4, marks) AS resolved,
+        arrayFilter(a -> a.at * 8 + 2 > ended, asked) AS open_words
+    FROM threads
+    WHERE first_at > 0
+)
+ARRAY JOIN open_words AS word
+UNION ALL
+SELECT
+    tenant, at AS occurred_at, dateDiff('second', at, now64(3, 'UTC')) AS waiting_seconds, channel, urgency, intent, churn_risk, polarity, text, customer_key,
+    '' AS case_id, '' AS conversation_id, uri, event_id, thread, true AS first, at AS waiting_since
+FROM lone_waits
+WHERE expects

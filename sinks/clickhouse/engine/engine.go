@@ -14,10 +14,10 @@
 // It refuses a relative directory, a directory another process has open, several
 // statements in one, INTO OUTFILE and FROM INFILE, what would end the process,
 // and requests that a web page makes through its reader's browser. The library
-// has no users, so the engine checks one name and password at most and binds to
-// loopback by default. Whoever is let in can do everything, read this machine's
-// files with file() included: to let others ask, put something in front of it
-// that decides what they may.
+// has no users, so the front keeps two roles apart: the owner, who knows the
+// password and can do everything, read this machine's files with file()
+// included, and analysts, who can read one database ([Analysts]). It binds to
+// loopback by default.
 package engine
 
 import (
@@ -27,11 +27,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -49,9 +51,11 @@ type Config struct {
 	// Addr is the TCP address to listen on, default 127.0.0.1:8123, which is
 	// ClickHouse's own port. Port 0 picks a free one.
 	Addr string
-	// User and Password protect the door when Password is not empty. User
-	// defaults to "default". With an empty Password every name is let in.
+	// User and Password are the owner's. User defaults to "default". With an
+	// empty Password every name is let in as the owner.
 	User, Password string
+	// Analysts lets others in to read; nil: nobody but the owner.
+	Analysts *Analysts
 	// MaxMemory is the most memory the engine may track in bytes, default 4 GiB.
 	// The engine lowers it to nine tenths of the machine's. Beyond it queries
 	// fail with code 241, and the process lives.
@@ -61,8 +65,9 @@ type Config struct {
 	MarkCache int64
 	// MergeThreads is the size of the background merge pool, default 2.
 	MergeThreads int
-	// MaxQueries is how many statements may run at once, default 64. A further
-	// one is answered at once with 503 and code 202. KILL QUERY is not counted.
+	// MaxQueries is how many statements of the owner's may run at once, default
+	// 64, and half as many of the analysts'. A further one is answered at once
+	// with 503 and code 202. KILL QUERY is not counted.
 	MaxQueries int
 	// Logger takes changes of state; the zero value writes nothing.
 	Logger zerolog.Logger
@@ -89,12 +94,20 @@ type Engine struct {
 	server   *http.Server
 	served   chan struct{} // closed when the listener is done
 	slots    chan struct{}
+	analysts chan struct{}   // slots of theirs
+	closed   map[string]bool // functions that are not theirs
 	running  registry
 	sessions sessions
 	conns    sync.WaitGroup // open connections but base
 	about    about
 	closing  sync.Once
-	closed   error
+	closeErr error
+
+	turn    sync.RWMutex  // a statement reads it for its time; who opens the directory anew writes it
+	failed  atomic.Uint64 // writes to disk that failed in this process, as far as they were seen
+	torn    atomic.Bool   // one has failed since the directory was opened
+	unwatch chan struct{} // closed to end the watch
+	watched chan struct{} // closed when it has ended
 }
 
 // about is what the engine says of itself once, at the start.
@@ -120,7 +133,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := notLocked(cfg.Dir); err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, served: make(chan struct{}), slots: make(chan struct{}, cfg.MaxQueries)}
+	e := &Engine{cfg: cfg, served: make(chan struct{}), slots: make(chan struct{}, cfg.MaxQueries), analysts: make(chan struct{}, max(1, cfg.MaxQueries/2)), unwatch: make(chan struct{}), watched: make(chan struct{})}
 	var err error
 	if e.abi, err = loadABI(cfg.Library); err != nil {
 		return nil, err
@@ -133,6 +146,10 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	if e.about, err = introduce(e.base); err != nil {
 		e.base.close()
 		return nil, fmt.Errorf("ask the engine its version: %w", err)
+	}
+	if e.closed, err = closed(e.base); err != nil {
+		e.base.close()
+		return nil, err
 	}
 	if e.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr); err != nil {
 		e.base.close()
@@ -151,6 +168,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 			cfg.Logger.Error().Err(err).Msg("engine stopped serving")
 		}
 	}()
+	go e.watch()
 	cfg.Logger.Info().Str("addr", e.Addr()).Str("dir", cfg.Dir).Str("version", e.about.version).
 		Dur("took", time.Since(begin)).Msg("engine ready")
 	return e, nil
@@ -159,16 +177,23 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 // Addr is the address the engine listens on, with the port it got.
 func (e *Engine) Addr() string { return e.listener.Addr().String() }
 
-// DSN is the address in the form clickhouse-go takes, http://host:port, without
-// a database: the caller adds the one it means.
-func (e *Engine) DSN() string { return "http://" + e.Addr() }
+// DSN is the owner's address in the form clickhouse-go takes, http://host:port,
+// with the owner's name and password where there is one and without a database:
+// the caller adds the one it means.
+func (e *Engine) DSN() string {
+	u := url.URL{Scheme: "http", Host: e.Addr()}
+	if e.cfg.Password != "" {
+		u.User = url.UserPassword(e.cfg.User, e.cfg.Password)
+	}
+	return u.String()
+}
 
 // Close stops listening, waits for running statements until ctx ends, then
 // cancels what is left, and closes the directory. Calling it again returns what
 // the first call returned.
 func (e *Engine) Close(ctx context.Context) error {
-	e.closing.Do(func() { e.closed = e.close(ctx) })
-	return e.closed
+	e.closing.Do(func() { e.closeErr = e.close(ctx) })
+	return e.closeErr
 }
 
 func (e *Engine) close(ctx context.Context) error {
@@ -179,13 +204,29 @@ func (e *Engine) close(ctx context.Context) error {
 		_ = e.server.Close()
 	}
 	<-e.served
-	e.running.wait()
-	e.sessions.closeAll()
-	e.conns.Wait() // the library lets go of the directory with its last connection
-	e.base.close()
-	e.cfg.Logger.Info().Msg("engine closed")
+	close(e.unwatch)
+	<-e.watched
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.running.wait()
+		e.sessions.closeAll()
+		e.conns.Wait() // the library lets go of the directory with its last connection
+		e.base.close()
+	}()
+	// Some functions work on one row for minutes and look at no clock. Nothing is lost by leaving them to the end of the
+	// process: what was acknowledged is on disk.
+	select {
+	case <-ended:
+		e.cfg.Logger.Info().Msg("engine closed")
+	case <-time.After(stubborn):
+		err = errors.Join(err, fmt.Errorf("a statement does not end within %v of being cancelled: the directory is let go with the process", stubborn))
+	}
 	return err
 }
+
+// stubborn is how long a statement that is cancelled is waited for at the end.
+const stubborn = 20 * time.Second
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
@@ -206,6 +247,10 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxQueries == 0 {
 		c.MaxQueries = defaultMaxQueries
+	}
+	if c.Analysts != nil {
+		a := c.Analysts.withDefaults(c.MaxMemory)
+		c.Analysts = &a
 	}
 	return c
 }
@@ -230,6 +275,9 @@ func (c Config) validate() error {
 	}
 	if c.MaxQueries < 1 || c.MaxQueries > 1024 {
 		faults = append(faults, fmt.Errorf("engine MaxQueries is %d, must be 1 to 1024", c.MaxQueries))
+	}
+	if c.Analysts != nil && (c.Password == "" || c.Password == c.Analysts.Password || c.Analysts.Database == "") {
+		faults = append(faults, errors.New("engine Analysts need a database, and an owner's Password that is not theirs"))
 	}
 	return errors.Join(faults...)
 }

@@ -52,7 +52,7 @@ func play(t *testing.T, name, dir string) []string {
 }
 
 // begin starts a part; closing what it returns last ends the part's input.
-func begin(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner, io.Closer) {
+func begin(t testing.TB, name, dir string) (*exec.Cmd, *bufio.Scanner, io.Closer) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], enginetest.Library(t), dir)
 	cmd.Env = append(os.Environ(), role+"="+name)
@@ -72,7 +72,7 @@ func begin(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner, io.Closer
 }
 
 var parts = map[string]func(library, dir string) error{
-	"reopen": reopen, "hold": hold, "once": once, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory, "strange": strange,
+	"reopen": reopen, "hold": hold, "once": once, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory, "strange": strange, "torn": torn, "sandbox": sandbox, "judged": judged,
 }
 
 func expect(t *testing.T, got []string, want ...string) {

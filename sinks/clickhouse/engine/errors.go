@@ -27,6 +27,7 @@ const (
 	codeBadArguments       = 36
 	codeNotImplemented     = 48
 	codeSyntax             = 62
+	codeCannotWrite        = 75
 	codeUnknownCompression = 89
 	codeUnknownSetting     = 115
 	codeTooManyQueries     = 202
@@ -38,6 +39,7 @@ const (
 	codeSessionLocked      = 373
 	codeBadSessionTimeout  = 374
 	codeTooManyBytes       = 396
+	codeAccessDenied       = 497
 	codeAuthentication     = 516
 	codeTooLarge           = 619
 	codeUnknownException   = 1002

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -37,7 +36,12 @@ func (e *Engine) routes() http.Handler {
 		}
 		http.Error(w, "There is no handle "+r.URL.Path+"\n\nUse / or /ping for health checks.\nOr /replicas_status for more sophisticated health checks.\n\nSend queries from your program with POST method or GET /?query=...\n", http.StatusNotFound)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Answers hold what customers wrote, in formats that a statement chooses: no browser should take one for a page.
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // bodyPatience is how long the sender of an insert may be silent, and how long
@@ -57,13 +61,29 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-ClickHouse-Timezone", e.about.timezone)
 	h.Set("Date", begin.UTC().Format(http.TimeFormat))
 
-	a := &answer{w: w, control: http.NewResponseController(w), begin: begin, about: &e.about}
-	if err := e.admit(r); err != nil {
+	a := &answer{w: w, control: http.NewResponseController(w), begin: begin, about: &e.about, most: maxHeld}
+	who, err := e.admit(r)
+	if err != nil {
 		a.fail(err)
 		return
 	}
 	body := &patientBody{r: r.Body, control: a.control}
-	req, err := parseRequest(r, body)
+	most := maxStatement
+	if who == analyst { // what is read and held before a statement runs is bounded by the places there are for them
+		select {
+		case e.analysts <- struct{}{}:
+			defer func() { <-e.analysts }()
+		default:
+			a.fail(tooMany(cap(e.analysts)))
+			return
+		}
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+			a.fail(denied("External tables are not taken; write IN (…) or values(…)"))
+			return
+		}
+		most, a.most = analystStatement, analystHeld
+	}
+	req, err := parseRequest(r, body, most)
 	if err != nil {
 		a.fail(err)
 		return
@@ -73,7 +93,13 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("X-ClickHouse-Query-Id", req.id)
 	a.req = req
-	if err := e.run(r.Context(), req, a); err != nil {
+	if req.role = who; who == analyst {
+		err = e.cfg.Analysts.confine(req)
+	}
+	if err == nil {
+		err = e.run(r.Context(), req, a)
+	}
+	if err != nil {
 		// Who is still sending reads no answer: closing on them would turn the
 		// reason into a broken connection, and a row that can never be stored into
 		// one worth trying again.
@@ -83,25 +109,6 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 			e.cfg.Logger.Debug().Err(err).Str("query_id", req.id).Msg("statement failed")
 		}
 	}
-}
-
-// admit checks the name and password when one is configured.
-func (e *Engine) admit(r *http.Request) error {
-	if e.cfg.Password == "" {
-		return nil
-	}
-	user, password, ok := r.BasicAuth()
-	if !ok {
-		q := r.URL.Query()
-		user = first(r.Header.Get("X-ClickHouse-User"), q.Get("user"), "default")
-		password = first(r.Header.Get("X-ClickHouse-Key"), q.Get("password"))
-	}
-	same := subtle.ConstantTimeCompare([]byte(user), []byte(e.cfg.User)) &
-		subtle.ConstantTimeCompare([]byte(password), []byte(e.cfg.Password))
-	if same != 1 {
-		return exceptionf(codeAuthentication, "AUTHENTICATION_FAILED", "%s: Authentication failed: password is incorrect, or there is no user with such name", user)
-	}
-	return nil
 }
 
 // newID is a random id in the form the engine gives its own.
@@ -141,6 +148,7 @@ type answer struct {
 	stats   stats
 	tag     string // marks an exception inside a body that has begun
 	held    []byte
+	most    int  // how much may be held
 	sent    bool // the head has gone out
 	out     io.WriteCloser
 }
@@ -151,6 +159,12 @@ const holdBack = 1 << 20
 // maxHeld is the largest result that wait_end_of_query holds, 256 MiB. A server
 // would go on in a temporary file.
 const maxHeld = 256 << 20
+
+// The same bounds for analysts: their largest statement, and what is held of a result.
+const (
+	analystStatement = 1 << 20
+	analystHeld      = 16 << 20
+)
 
 // open prepares the body's compressions and the headers known by now.
 func (a *answer) open(format string) error {
@@ -173,8 +187,8 @@ type heldWriter struct{ a *answer }
 // Write holds bytes back until there are enough.
 func (h heldWriter) Write(p []byte) (int, error) {
 	a := h.a
-	if !a.sent && a.req.wholeFirst && len(a.held)+len(p) > maxHeld {
-		return 0, exceptionf(codeTooManyBytes, "TOO_MANY_ROWS_OR_BYTES", "With wait_end_of_query=1 a result may have %d bytes at most", maxHeld)
+	if !a.sent && a.req.wholeFirst && len(a.held)+len(p) > a.most {
+		return 0, exceptionf(codeTooManyBytes, "TOO_MANY_ROWS_OR_BYTES", "With wait_end_of_query=1 a result may have %d bytes at most", a.most)
 	}
 	if !a.sent && (a.req.wholeFirst || len(a.held)+len(p) < holdBack) {
 		a.held = append(a.held, p...)

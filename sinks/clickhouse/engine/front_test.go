@@ -339,6 +339,43 @@ func TestStatementsOfOneClientDoNotMix(t *testing.T) {
 	all.Wait()
 }
 
+// A sender that is stopped in the midst of its insert must not keep a KILL QUERY … SYNC waiting for as long as senders may be
+// silent: whoever takes over a worker's shard waits for it.
+func TestKillEndsAnInsertWhoseSenderIsSilent(t *testing.T) {
+	d := knock(t)
+	d.post(t, "", "CREATE TABLE silent (a UInt64) ENGINE = MergeTree ORDER BY a")
+	id := "silent-" + d.database
+	body, sender := io.Pipe()
+	ended := make(chan string, 1)
+	go func() {
+		resp, err := http.Post(d.url("query_id="+id+"&query=INSERT+INTO+silent+FORMAT+TSV"), "", body)
+		if err != nil {
+			ended <- err.Error()
+			return
+		}
+		_ = resp.Body.Close()
+		ended <- resp.Status
+	}()
+	if _, err := sender.Write([]byte("1\n2\n")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the insert runs", func() bool {
+		return d.post(t, "", "SELECT count() FROM system.processes WHERE query_id = '"+id+"'") == "1"
+	})
+	began := time.Now()
+	d.post(t, "", "KILL QUERY WHERE query_id = '"+id+"' SYNC")
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %v, as long as senders may be silent", took)
+	}
+	_ = sender.Close()
+	if answer := <-ended; answer == "200 OK" {
+		t.Error("the killed insert was answered with 200")
+	}
+	if n := d.post(t, "", "SELECT count() FROM silent"); n != "0" {
+		t.Errorf("the killed insert left %s rows", n)
+	}
+}
+
 func TestSessionServesOneRequestAtATimeAndEnds(t *testing.T) {
 	d := knock(t)
 	done := make(chan struct{})

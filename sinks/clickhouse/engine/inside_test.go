@@ -120,7 +120,7 @@ func guarded(library, dir string) error {
 		return err
 	}
 	send := func(change func(*http.Request)) {
-		req, err := http.NewRequest(http.MethodPost, e.DSN(), strings.NewReader("SELECT 1"))
+		req, err := http.NewRequest(http.MethodPost, "http://"+e.Addr(), strings.NewReader("SELECT 1"))
 		if err != nil {
 			fmt.Println(err)
 			return

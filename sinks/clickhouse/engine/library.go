@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -55,6 +56,20 @@ var platforms = map[string]platform{
 		packed:    177_817_999,
 		unpacked:  566_330_096,
 	},
+}
+
+// Package names the npm package that has the library for this machine, and its SHA-512 in hex, to which it is held before it
+// is used; both are empty where no build is known.
+func Package() (name, sha512 string) {
+	p, ok := platforms[runtime.GOOS+"/"+runtime.GOARCH]
+	if !ok {
+		return "", ""
+	}
+	sum, err := base64.StdEncoding.DecodeString(p.integrity)
+	if err != nil {
+		return p.pkg, "" // it is written above: it cannot happen
+	}
+	return p.pkg, hex.EncodeToString(sum)
 }
 
 // threeWays ends the errors of a machine that cannot have the library.

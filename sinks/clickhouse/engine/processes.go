@@ -29,8 +29,9 @@ type registry struct {
 
 // entry is a statement between being taken on and being done with.
 type entry struct {
-	begun  bool // the engine knows it, or has known it
-	doomed bool // it is to be cancelled
+	begun  bool   // the engine knows it, or has known it
+	doomed bool   // it is to be cancelled
+	wake   func() // ends its waiting for its sender; nil where there is none to wait for
 }
 
 // add takes the id, or says that a statement with it is running. A server
@@ -63,6 +64,24 @@ func (r *registry) begin(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.entries[id].begun = true
+}
+
+// waits notes how the statement's waiting for its sender is ended.
+func (r *registry) waits(id string, wake func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries[id].wake = wake
+}
+
+// wake ends the waiting of statements for their senders.
+func (r *registry) wake(ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		if entry := r.entries[id]; entry != nil && entry.wake != nil {
+			entry.wake()
+		}
+	}
 }
 
 // waiting are the statements that the engine may not know yet.
@@ -148,6 +167,41 @@ func (e *Engine) killDoomed() {
 	}
 }
 
+// wakeKilled wakes, until the channel is closed, inserts that were killed while they wait for more of their data: they
+// would find out only with the next byte, and a sender that was stopped, or whose line is dead, sends none.
+func (e *Engine) wakeKilled(until <-chan struct{}) {
+	for {
+		select {
+		case <-until:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		listed, err := e.look("SELECT "+clientID+" FROM system.processes WHERE is_cancelled", "JSONCompactEachRow")
+		if err != nil {
+			e.cfg.Logger.Error().Err(err).Msg("cannot look for killed statements")
+			continue
+		}
+		ids, err := firstColumn(listed)
+		if err != nil {
+			e.cfg.Logger.Error().Err(err).Msg("cannot look for killed statements")
+		}
+		e.running.wake(ids)
+	}
+}
+
+// firstColumn reads the values of a result of one text column in JSONCompactEachRow.
+func firstColumn(listed []byte) ([]string, error) {
+	var out []string
+	for line := range strings.Lines(string(listed)) {
+		var row [1]string
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			return out, fmt.Errorf("read the process list: %w", err)
+		}
+		out = append(out, row[0])
+	}
+	return out, nil
+}
+
 // settle waits until every statement taken on before is in the process list or
 // over. Who looks there for a statement, and finds none, concludes that it can
 // do no more harm; one that is about to begin must not be missed.
@@ -157,12 +211,12 @@ func (e *Engine) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(string(listed)) {
-			var row [1]string
-			if err := json.Unmarshal([]byte(line), &row); err != nil {
-				return fmt.Errorf("read the process list: %w", err)
-			}
-			delete(waiting, row[0])
+		ids, err := firstColumn(listed)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			delete(waiting, id)
 		}
 		select {
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 // run executes one statement: a slot, an id, a connection with the request's
@@ -21,13 +22,16 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 			return err
 		}
 	}
-	if f.verb != "KILL" { // the way out when all slots are taken
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.turn.RUnlock()
+	if f.verb != "KILL" && req.role == owner { // KILL is the way out when all slots are taken; analysts have one already
 		select {
 		case e.slots <- struct{}{}:
 			defer func() { <-e.slots }()
 		default:
-			return exceptionf(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
-				"Too many simultaneous queries. Maximum: %d", cap(e.slots))
+			return tooMany(cap(e.slots))
 		}
 	}
 	if err := e.running.add(req.id); err != nil {
@@ -35,6 +39,11 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	}
 	defer e.running.remove(req.id)
 
+	if req.role == analyst {
+		if err := e.judge(req, f); err != nil {
+			return err
+		}
+	}
 	c, release, err := e.connect(req)
 	if err != nil {
 		return err
@@ -59,6 +68,11 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 			return err
 		}
 	}
+	if f.verb == "KILL" {
+		over := make(chan struct{})
+		defer close(over)
+		e.running.all.Go(func() { e.wakeKilled(over) })
+	}
 	format := first(f.format, req.format)
 	if err := a.open(format); err != nil {
 		return err
@@ -71,10 +85,18 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	default:
 		err = piped(c, req, f, format, a, func() { e.cancel(req.id) }, begun)
 	}
+	if err == nil && !f.selects() {
+		err = e.intact(c)
+	}
 	if err != nil {
 		return err
 	}
 	return a.finish()
+}
+
+// tooMany is the answer when all slots are taken.
+func tooMany(slots int) *Exception {
+	return exceptionf(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries. Maximum: %d", slots)
 }
 
 // refuse turns down what a server would not run over HTTP, what the library
@@ -281,8 +303,12 @@ func pass(out io.Reader, req *request, format string, a *answer, before func()) 
 
 // insert feeds a request's data to the engine.
 func (e *Engine) insert(ctx context.Context, c *conn, req *request, a *answer) error {
+	e.running.waits(req.id, func() { _ = a.control.SetReadDeadline(time.Now()) })
 	st, err := c.insert(req.insert.statement, req.insert.format, req.parameters, &committed{ctx: ctx, data: req.data, begun: func() { e.running.begin(req.id) }})
 	if err != nil {
+		return err
+	}
+	if err := e.intact(c); err != nil {
 		return err
 	}
 	a.stats = st

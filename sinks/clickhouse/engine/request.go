@@ -20,6 +20,7 @@ type setting struct{ name, value string }
 
 // request is one statement as a client sent it over HTTP.
 type request struct {
+	role       role
 	id         string
 	sql        string
 	insert     *insertHead // nil unless the statement brings data
@@ -52,12 +53,15 @@ var reserved = map[string]bool{
 // settingName is what a setting may be called; anything else would be SQL.
 var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
+// formatName is what a format may be called; it becomes a part of the statement.
+var formatName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+
 // maxStatement is the longest statement read, 16 MiB. The engine's own
 // max_query_size (256 KiB unless set) is checked by the engine.
 const maxStatement = 16 << 20
 
-// parseRequest reads everything but an insert's data.
-func parseRequest(r *http.Request, body io.Reader) (*request, error) {
+// parseRequest reads everything but an insert's data; most is the longest statement it reads, in bytes.
+func parseRequest(r *http.Request, body io.Reader, most int) (*request, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, exceptionf(codeBadArguments, "BAD_ARGUMENTS", "Cannot parse the URL's parameters: %s", err)
@@ -82,6 +86,9 @@ func parseRequest(r *http.Request, body io.Reader) (*request, error) {
 		session:    q.Get("session_id"),
 		newSession: q.Get("session_check") != "1",
 	}
+	if !formatName.MatchString(req.format) {
+		return nil, exceptionf(codeBadArguments, "BAD_ARGUMENTS", "default_format is %q, must be the name of a format", req.format)
+	}
 	if v := q.Get("client_protocol_version"); v != "" {
 		if req.protocol, err = strconv.ParseUint(v, 10, 32); err != nil {
 			return nil, exceptionf(codeBadArguments, "BAD_ARGUMENTS", "client_protocol_version is %q, must be a number", v)
@@ -97,7 +104,7 @@ func parseRequest(r *http.Request, body io.Reader) (*request, error) {
 	if body, err = decodeBody(body, r.Header.Get("Content-Encoding"), q.Get("decompress") == "1"); err != nil {
 		return nil, err
 	}
-	return req, req.split(q.Get("query"), body)
+	return req, req.split(q.Get("query"), body, most)
 }
 
 // readSettings sorts the URL's parameters into settings and query parameters.
@@ -132,7 +139,7 @@ func (req *request) readSettings(q url.Values, method string) error {
 
 // split finds the statement in the URL and the body, and for an insert where
 // its data begins. The body follows the URL's query.
-func (req *request) split(query string, body io.Reader) error {
+func (req *request) split(query string, body io.Reader, most int) error {
 	if query != "" {
 		if head, ok, _ := splitInsert(query); ok {
 			req.insert, req.sql = &head, query
@@ -161,8 +168,8 @@ func (req *request) split(query string, body io.Reader) error {
 			req.sql = strings.TrimSpace(string(sql))
 			return nil
 		}
-		if len(sql) > maxStatement {
-			return exceptionf(codeTooLarge, "QUERY_IS_TOO_LARGE", "The statement is longer than %d bytes; send data in an INSERT with a FORMAT", maxStatement)
+		if len(sql) > most {
+			return exceptionf(codeTooLarge, "QUERY_IS_TOO_LARGE", "The statement is longer than %d bytes; send data in an INSERT with a FORMAT", most)
 		}
 	}
 }

@@ -1,0 +1,296 @@
+package classify
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// Head is one question that a linear model answers about a text.
+type Head struct {
+	Name    string    `json:"name"`
+	Classes []string  `json:"classes"`
+	At      int       `json:"at"`    // first column in the topic table
+	Scale   float64   `json:"scale"` // log odds of one step of an 8-bit weight
+	Dense   [][]int32 `json:"dense"` // [class][feature], in 1/[denseUnit]
+	// Temperature divides the log odds, so that probabilities are as often right as they say; fitted on rows held back.
+	Temperature float64 `json:"temperature"`
+	// Several and Mixed are what the temperature grows by, as parts of itself, for a text of more than one sentence, and for
+	// one whose words are good and bad in equal measure: it is less often what the sum of its words says. Of polarity only;
+	// fitted on sources that were left out of the training.
+	Several float64 `json:"several,omitempty"`
+	Mixed   float64 `json:"mixed,omitempty"`
+}
+
+// TopicWidth is the number of bytes of a row of the topic table; the last says whether any other is set.
+const TopicWidth = 24
+
+// denseUnit is the fixed-point unit of the weights of dense features.
+const denseUnit = 1 << 12
+
+// Heads are all learned weights: one table that polarity reads, one that the other heads share. Scores are sums of 8-bit
+// integers, so a text has the same labels on every machine.
+type Heads struct {
+	Sentiment Head   `json:"sentiment"`
+	Topics    []Head `json:"topics"`
+	Foreign   bool   `json:"foreign,omitempty"` // holds weights of words that are not English
+	// Plain replaces, where it has classes, how Chinese and other languages without learned words are read: an adapted
+	// model has learned some.
+	Plain [2]Head `json:"plain"`
+	Card  Card    `json:"card"`
+
+	sentiment [][4]int8
+	topics    [][TopicWidth]int8
+	hash      string
+}
+
+// Card says what a model is made of and how good it is: the model card.
+type Card struct {
+	Name    string     `json:"name"`              // such as "linear-1"
+	Date    string     `json:"date"`              // day of the training, 2006-01-02
+	Parent  string     `json:"parent,omitempty"`  // model it was adapted from
+	Tenant  string     `json:"tenant,omitempty"`  // whose corrections it was adapted with
+	Sources []CardData `json:"sources"`           // what it learned from
+	Scores  []CardData `json:"scores"`            // what it was measured on
+	Options string     `json:"options,omitempty"` // of the training
+}
+
+// CardData is one file of labelled rows in a [Card].
+type CardData struct {
+	File    string  `json:"file"`
+	Rows    int     `json:"rows"`
+	SHA256  string  `json:"sha256,omitempty"`  // first 16 hex digits
+	Licence string  `json:"licence,omitempty"` // as its owner states it
+	Axis    string  `json:"axis,omitempty"`
+	Weight  float64 `json:"weight,omitempty"`
+	MacroF1 float64 `json:"macro_f1,omitempty"`
+	Acc     float64 `json:"accuracy,omitempty"`
+	ECE     float64 `json:"ece,omitempty"`
+}
+
+// NewHeads returns heads without weights.
+func NewHeads() *Heads {
+	return &Heads{sentiment: make([][4]int8, 1<<SentimentBits), topics: make([][TopicWidth]int8, 1<<TopicBits)}
+}
+
+// Clone returns a copy that may be changed.
+func (h *Heads) Clone() *Heads {
+	c := *h
+	c.sentiment = append([][4]int8(nil), h.sentiment...)
+	c.topics = append([][TopicWidth]int8(nil), h.topics...)
+	c.Topics = append([]Head(nil), h.Topics...)
+	return &c
+}
+
+// SentimentWeight returns the weight of a place of the sentiment table for a class, in steps of the head's scale.
+func (h *Heads) SentimentWeight(id uint32, class int) int8 { return h.sentiment[id][class] }
+
+// SetSentimentWeight sets a weight of the sentiment table.
+func (h *Heads) SetSentimentWeight(id uint32, class int, w int8) { h.sentiment[id][class] = w }
+
+// TopicWeight returns the weight of a place of the topic table in a column.
+func (h *Heads) TopicWeight(id uint32, column int) int8 { return h.topics[id][column] }
+
+// SetTopicWeight sets a weight of the topic table. A column outside the table is a fault of the caller and panics.
+func (h *Heads) SetTopicWeight(id uint32, column int, w int8) {
+	h.topics[id][column] = w
+	row := &h.topics[id]
+	row[TopicWidth-1] = 0
+	for _, x := range row[:TopicWidth-1] {
+		if x != 0 {
+			row[TopicWidth-1] = 1
+			return
+		}
+	}
+}
+
+// The form of a model file: gzip over these magic bytes, the length of the JSON, the JSON, and the two tables column by
+// column, which packs better than row by row.
+const headsMagic = "earshot-heads-1\n"
+
+// Marshal returns the heads in the form of a model file.
+func (h *Heads) Marshal() ([]byte, error) {
+	meta, err := json.Marshal(h)
+	if err != nil {
+		return nil, fmt.Errorf("write model: %w", err)
+	}
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, fmt.Errorf("write model: %w", err)
+	}
+	raw := append([]byte(headsMagic), binary.LittleEndian.AppendUint32(nil, uint32(len(meta)))...)
+	raw = append(raw, meta...)
+	for k := range 3 {
+		for i := range h.sentiment {
+			raw = append(raw, byte(h.sentiment[i][k]))
+		}
+	}
+	for k := range TopicWidth {
+		for i := range h.topics {
+			raw = append(raw, byte(h.topics[i][k]))
+		}
+	}
+	if _, err := z.Write(raw); err != nil {
+		return nil, fmt.Errorf("write model: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return nil, fmt.Errorf("write model: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// UnmarshalHeads reads a model file.
+func UnmarshalHeads(file []byte) (*Heads, error) {
+	z, err := gzip.NewReader(bytes.NewReader(file))
+	if err != nil {
+		return nil, fmt.Errorf("read model: %w; it is no model file of earshot train or adapt", err)
+	}
+	const tables = 3<<SentimentBits + TopicWidth<<TopicBits
+	raw, err := io.ReadAll(io.LimitReader(z, tables+8<<20))
+	if err != nil {
+		return nil, fmt.Errorf("read model: %w; the file is damaged", err)
+	}
+	n := len(headsMagic)
+	if len(raw) < n+4 || string(raw[:n]) != headsMagic {
+		return nil, errors.New("read model: it is no model file of this version; train it again")
+	}
+	meta := int(binary.LittleEndian.Uint32(raw[n:]))
+	raw = raw[n+4:]
+	if meta < 0 || len(raw) != meta+tables {
+		return nil, errors.New("read model: its tables have another size; train it again")
+	}
+	h := NewHeads()
+	if err := json.Unmarshal(raw[:meta], h); err != nil {
+		return nil, fmt.Errorf("read model: %w", err)
+	}
+	raw = raw[meta:]
+	for k := range 3 {
+		for i := range h.sentiment {
+			h.sentiment[i][k] = int8(raw[i])
+		}
+		raw = raw[len(h.sentiment):]
+	}
+	for k := range TopicWidth {
+		for i := range h.topics {
+			h.topics[i][k] = int8(raw[i])
+		}
+		raw = raw[len(h.topics):]
+	}
+	sum := sha256.Sum256(file)
+	h.hash = hex.EncodeToString(sum[:4])
+	return h, h.check()
+}
+
+// check finds what would let a model file from elsewhere read outside its tables.
+func (h *Heads) check() error {
+	if err := h.Sentiment.check(denseCount, 3); err != nil {
+		return err
+	}
+	if len(h.Sentiment.Classes) != 3 {
+		return fmt.Errorf("read model: sentiment has %d classes, want 3", len(h.Sentiment.Classes))
+	}
+	for i := range h.Plain {
+		if h.Plain[i].Classes == nil {
+			continue
+		}
+		if err := h.Plain[i].check(denseCount, 3); err != nil {
+			return err
+		}
+	}
+	for i := range h.Topics {
+		if err := h.Topics[i].check(ruleCount, TopicWidth-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Head) check(dense, width int) error {
+	if n := len(h.Classes); n < 2 || n > maxClasses || h.At < 0 || h.At+n > width || len(h.Dense) != n {
+		return fmt.Errorf("read model: head %q has %d classes from column %d and %d rows of dense weights", h.Name, n, h.At, len(h.Dense))
+	}
+	for _, w := range h.Dense {
+		if len(w) != dense {
+			return fmt.Errorf("read model: head %q has %d dense weights, this program has %d features; train it again", h.Name, len(w), dense)
+		}
+	}
+	if !(h.Several >= 0 && h.Several < 10) || !(h.Mixed >= 0 && h.Mixed < 10) {
+		return fmt.Errorf("read model: the temperature of head %q grows by %v and %v", h.Name, h.Several, h.Mixed)
+	}
+	if !(h.Temperature > 0) || math.IsInf(h.Temperature, 0) || !(h.Scale > 0) || math.IsInf(h.Scale, 0) {
+		return fmt.Errorf("read model: head %q has temperature %v and scale %v", h.Name, h.Temperature, h.Scale)
+	}
+	return nil
+}
+
+// maxClasses bounds the classes of a head.
+const maxClasses = 8
+
+// active are the places of the dense features that are not zero: most are.
+type active struct {
+	at [64]uint8
+	n  int
+}
+
+func (a *active) find(dense []int32) {
+	a.n = 0
+	for i, x := range dense {
+		if x != 0 {
+			a.at[a.n] = uint8(i)
+			a.n++
+		}
+	}
+}
+
+// softness returns what the log odds of a text with these dense features of polarity are divided by.
+func (h *Head) softness(several bool, dense []int32) float64 {
+	by := 1.0
+	if several {
+		by += h.Several
+	}
+	by += float64(h.Mixed * Conflict(dense))
+	return float64(h.Temperature * by)
+}
+
+// Conflict says of the dense features of polarity how far good and bad words stand against each other, 0 … 1: the lesser of
+// the two sides.
+func Conflict(dense []int32) float64 {
+	return float64(max(0, min(dense[densePositive], -dense[denseNegative]))) / denseUnit
+}
+
+// logits adds up a head's log odds, divided by t: dense features in fixed point, and sums of weights with the numbers of
+// features that they are sums of.
+func (h *Head) logits(z *[maxClasses]float64, t float64, dense []int32, on *active, sums ...weighted) {
+	var scale [2]float64
+	for i, s := range sums {
+		if s.count > 0 {
+			scale[i] = h.Scale / math.Sqrt(float64(s.count))
+		}
+	}
+	for k := range h.Classes {
+		var d int64
+		w := h.Dense[k]
+		for _, i := range on.at[:on.n] {
+			d += int64(w[i]) * int64(dense[i])
+		}
+		x := float64(d) / (denseUnit * denseUnit)
+		for i, s := range sums {
+			x += float64(scale[i] * float64(s.sum[k]))
+		}
+		z[k] = float64(x / t)
+	}
+}
+
+// weighted is a sum of weights per class, and of how many features.
+type weighted struct {
+	sum   []int32
+	count int32
+}

@@ -1,0 +1,109 @@
+-- What drags satisfaction down and what lifts it: each theme or other part with its impact on the score, in points.
+-- impact_loo is the score of all answers less the score without those that speak of the part; negative: it drags the score
+-- down. Its interval takes the share of answers as found and both means with one answer of each kind added (Agresti and
+-- Caffo 2000). points_lost and points_won are what every answer lost or won, split evenly over the parts it blames or praises:
+-- with those that name none they add up to 100 less the score and to the score (nps: 100 more). Their interval is Wilson's, which is
+-- too wide rather than too narrow for split points. Answers of one customer are not independent; customers says how many there are.
+-- param tenant String = : whose customers; empty: everybody's
+-- param channel String = : one channel; empty: all
+-- param metric String = csat: csat or nps
+-- param level String = theme: of the parts: element, facet, s5 or theme
+-- param from DateTime = 1970-01-01 00:00:00: from when on, UTC; 1970: 90 days before the end or before the last hour heard of
+-- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
+-- param limit UInt32 = 20: how many
+SELECT
+    tenant, metric, if(part = '', 'none named', part) AS part, n, k AS answers, customers,
+    round(if(metric = 'nps', 200 * total_v / n - 100, 100 * total_v / n), 1) + 0 AS score,
+    round(impact, 1) + 0 AS impact_loo,
+    round(if(impact IS NULL, NULL, impact_middle - 1.959964 * impact_se), 1) + 0 AS impact_low,
+    round(if(impact IS NULL, NULL, impact_middle + 1.959964 * impact_se), 1) + 0 AS impact_high,
+    round(scale * lost / n, 1) + 0 AS points_lost,
+    round(if(n = 0, NULL, greatest(scale * (lost / n + 1.959964 * 1.959964 / (2 * n) - 1.959964 * sqrt(lost / n * (1 - lost / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 0)), 1) + 0 AS lost_low,
+    round(if(n = 0, NULL, least(scale * (lost / n + 1.959964 * 1.959964 / (2 * n) + 1.959964 * sqrt(lost / n * (1 - lost / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), scale)), 1) + 0 AS lost_high,
+    round(scale * won / n, 1) + 0 AS points_won,
+    round(if(n = 0, NULL, greatest(scale * (won / n + 1.959964 * 1.959964 / (2 * n) - 1.959964 * sqrt(won / n * (1 - won / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 0)), 1) + 0 AS won_low,
+    round(if(n = 0, NULL, least(scale * (won / n + 1.959964 * 1.959964 / (2 * n) + 1.959964 * sqrt(won / n * (1 - won / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), scale)), 1) + 0 AS won_high
+FROM
+(
+    SELECT
+        *,
+        if(metric = 'nps', 200, 100) AS scale,
+        ((v + 1) / (k + 2)) AS mean_part, ((total_v - v + 1) / (n - k + 2)) AS mean_rest,
+        (((q + 1) / (k + 2) - pow(((v + 1) / (k + 2)), 2)) / (k + 2)) AS var_part, (((total_q - q + 1) / (n - k + 2) - pow(((total_v - v + 1) / (n - k + 2)), 2)) / (n - k + 2)) AS var_rest,
+        ((good_v + 1) / (good + 2)) AS mean_good, ((bad_v + 1) / (bad + 2)) AS mean_bad,
+        toUInt64(n - good - bad) AS base,
+        ((total_v - good_v - bad_v + 1) / (base + 2)) AS mean_base,
+        (((good_q + 1) / (good + 2) - pow(((good_v + 1) / (good + 2)), 2)) / (good + 2)) AS var_good, (((bad_q + 1) / (bad + 2) - pow(((bad_v + 1) / (bad + 2)), 2)) / (bad + 2)) AS var_bad,
+        (((total_q - good_q - bad_q + 1) / (base + 2) - pow(((total_v - good_v - bad_v + 1) / (base + 2)), 2)) / (base + 2)) AS var_base,
+        if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact,
+        scale * k / n * (mean_part - mean_rest) AS impact_middle,
+        scale * sqrt(k / n * k / n * (var_part + var_rest) + pow(mean_part - mean_rest, 2) * k / n * (1 - k / n) / n) AS impact_se,
+        if(k = 0, NULL, 100 * (toFloat64(good) - bad) / k) AS performance,
+        k >= 10 AND k < n AS enough,
+        countIf(enough AND part != '') OVER w AS comparable,
+        quantileExactIf(0.5)(abs(impact), enough AND part != '') OVER w AS importance_cross,
+        quantileExactIf(0.5)(performance, enough AND part != '') OVER w AS performance_cross
+    FROM
+    (
+        SELECT
+            tenant, metric, level, part, count() AS k, uniqExact(customer) AS customers, sum(value) AS v, sum(value * value) AS q,
+            countIf(sign > 0) AS good, sumIf(value, sign > 0) AS good_v, sumIf(value * value, sign > 0) AS good_q,
+            countIf(sign < 0) AS bad, sumIf(value, sign < 0) AS bad_v, sumIf(value * value, sign < 0) AS bad_q,
+            sum(lost) AS lost, sum(won) AS won,
+            sumIf(count(), part = '') OVER g AS n, sumIf(sum(value), part = '') OVER g AS total_v, sumIf(sum(value * value), part = '') OVER g AS total_q
+        FROM
+        (
+            SELECT
+                tenant, {metric:String} AS metric, {level:String} AS level, customer, value, p.1 AS part, toInt8(p.2) AS sign,
+                multiIf(part != '', if(sign < 0, (1 - value) / ill, 0), ill = 0, 1 - value, 0) AS lost,
+                multiIf(part != '', if(sign > 0, value / well, 0), well = 0, value, 0) AS won
+            FROM
+            (
+                SELECT
+                    tenant, customer, value,
+                    arrayMap(x -> (x, sign(arraySum((n, q) -> if(n = x, q, 0), names, polarities))), arrayDistinct(arrayFilter(x -> x != '', names))) AS parts,
+                    countEqual(parts.2, -1) AS ill, countEqual(parts.2, 1) AS well, arrayPushBack(parts, ('', 0)) AS with_answer
+                FROM
+                (
+                    -- As in the view answer_parts, but of one metric and one level, so that only their columns are read.
+                    SELECT
+                        a.tenant AS tenant, a.customer AS customer, a.value AS value,
+                        if(a.submission_id = '', a.names, s.names) AS names, if(a.submission_id = '', a.polarities, s.polarities) AS polarities
+                    FROM
+                    (
+                        SELECT
+                            tenant, if(customer_key = '', cityHash64(tenant, event_id), cityHash64(tenant, customer_key)) AS customer, submission_id,
+                            if({metric:String} = 'csat', toFloat64(ifNull(csat, 0) = 1), (1 + toFloat64(ifNull(nps, 0))) / 2) AS value,
+                            if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS names,
+                            mention_polarity AS polarities
+                        FROM feedback_current
+                        WHERE actor_kind = 'customer' AND if({metric:String} = 'csat', csat, nps) IS NOT NULL
+                            AND {metric:String} IN ('csat', 'nps') AND {level:String} IN ('element', 'facet', 's5', 'theme')
+                            AND occurred_at >= if({from:DateTime} = toDateTime(0), least({to:DateTime}, (SELECT toDateTime(toStartOfHour(max(occurred_at)), 'UTC') + 3600 FROM feedback)) - 90 * 86400, {from:DateTime}) AND occurred_at < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
+                    ) AS a
+                    LEFT JOIN
+                    (
+                        SELECT tenant, submission_id, groupArray(name) AS names, groupArray(polarity) AS polarities
+                        FROM
+                        (
+                            SELECT
+                                tenant, submission_id,
+                                if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS all_names,
+                                mention_polarity
+                            FROM feedback_current
+                            WHERE actor_kind = 'customer' AND submission_id != '' AND ({tenant:String} = '' OR tenant = {tenant:String})
+                        )
+                        ARRAY JOIN all_names AS name, mention_polarity AS polarity
+                        GROUP BY tenant, submission_id
+                    ) AS s ON a.tenant = s.tenant AND a.submission_id = s.submission_id
+                )
+            )
+            ARRAY JOIN with_answer AS p
+        )
+        GROUP BY tenant, metric, level, part
+        WINDOW g AS (PARTITION BY tenant, metric, level)
+    )
+    WINDOW w AS (PARTITION BY tenant, metric, level)
+)
+ORDER BY part = 'none named', impact NULLS LAST, points_lost DESC, tenant, part
+LIMIT {limit:UInt32}
