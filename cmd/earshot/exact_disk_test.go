@@ -39,7 +39,7 @@ func TestExactDiskFullOfEvents(t *testing.T) {
 		t.Fatalf("before anything is sent: %d %s", code, answer)
 	}
 	s := newProducer(t, up.Gateway)
-	s.filler = strings.Repeat("0123456789abcdef", 400)
+	s.filler = strings.Repeat("a filler of memo", 400)
 	for s.send(100) {
 		if s.bytes > 160<<20 {
 			t.Fatal("more was accepted than the disk holds")

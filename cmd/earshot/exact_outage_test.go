@@ -105,7 +105,7 @@ func TestExactClickHouseAway(t *testing.T) {
 	t.Parallel()
 	up, p, direct := behindProxy(t)
 	s := newProducer(t, up.Gateway)
-	s.filler = strings.Repeat("0123456789abcdef", 400) // 6.4 KB
+	s.filler = strings.Repeat("a filler of memo", 400) // 6.4 KB
 	p.set(cut, 0)
 	half := long[int64](60<<20, 1<<30)
 	var rss [2]int64
