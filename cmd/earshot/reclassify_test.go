@@ -96,7 +96,7 @@ func (b *busy) looking() {
 		select {
 		case <-b.end:
 			return
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(300 * time.Millisecond):
 		}
 		got, err := b.query("SELECT count(), uniqExact(source_event_id), uniqExact(generation), any(generation) FROM feedback_current")
 		if err != nil && b.dying.Load() {
