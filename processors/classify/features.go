@@ -32,13 +32,16 @@ func mix(h, salt uint64) uint64 {
 	return hi ^ lo
 }
 
+// EnglishPlaces are the first places of the sentiment table, those of English words.
+const EnglishPlaces = 3 << (SentimentBits - 2)
+
 // region is a part of the sentiment table. English has one of its own, so that what is learned of other languages, or
 // stands by chance in their places, never moves it.
 type region struct{ first, size uint64 }
 
 var (
-	english = region{0, 3 << (SentimentBits - 2)}
-	foreign = region{3 << (SentimentBits - 2), 1 << (SentimentBits - 2)}
+	english = region{0, EnglishPlaces}
+	foreign = region{EnglishPlaces, 1<<SentimentBits - EnglishPlaces}
 )
 
 func (r region) id(h uint64) uint32 {

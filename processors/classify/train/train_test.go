@@ -15,7 +15,7 @@ func rows(n int) string {
 	var b strings.Builder
 	for i := range n {
 		for label, word := range [3]string{"zonkish", "middling", "blorpish"} {
-			fmt.Fprintf(&b, "{\"text\":\"the %s thing number %d is here\",\"label\":%q,\"lang\":\"en\"}\n", word, i, headClasses[0].classes[label])
+			fmt.Fprintf(&b, "{\"text\":\"the %s thing number %d is here\",\"label\":%q,\"lang\":\"en\"}\n", word, i, headClasses[0].Classes[label])
 		}
 	}
 	return b.String()
