@@ -38,18 +38,31 @@ func UnmarshalHeads(file []byte) (*Heads, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model: %w; it is no model file of earshot train or adapt", err)
 	}
-	const tables = 3<<SentimentBits + TopicWidth<<TopicBits
-	raw, err := io.ReadAll(io.LimitReader(z, tables+8<<20))
+	raw, err := io.ReadAll(io.LimitReader(z, tableBytes+8<<20))
 	if err != nil {
 		return nil, fmt.Errorf("read model: %w; the file is damaged", err)
 	}
+	h, err := unpack(raw)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(file)
+	h.hash = hex.EncodeToString(sum[:4])
+	return h, nil
+}
+
+// tableBytes is the size of the tables in a model file.
+const tableBytes = 3<<SentimentBits + TopicWidth<<TopicBits
+
+// unpack reads what a model file holds under its compression.
+func unpack(raw []byte) (*Heads, error) {
 	n := len(headsMagic)
 	if len(raw) < n+4 || string(raw[:n]) != headsMagic {
 		return nil, errors.New("read model: it is no model file of this version; train it again")
 	}
 	meta := int(binary.LittleEndian.Uint32(raw[n:]))
 	raw = raw[n+4:]
-	if meta < 0 || len(raw) != meta+tables {
+	if meta < 0 || len(raw) != meta+tableBytes {
 		return nil, errors.New("read model: its tables have another size; train it again")
 	}
 	h := NewHeads()
@@ -69,8 +82,6 @@ func UnmarshalHeads(file []byte) (*Heads, error) {
 		}
 		raw = raw[len(h.topics):]
 	}
-	sum := sha256.Sum256(file)
-	h.hash = hex.EncodeToString(sum[:4])
 	return h, h.check()
 }
 

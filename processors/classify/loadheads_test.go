@@ -37,16 +37,19 @@ func modelFile(t testing.TB, meta string, tables []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw := binary.LittleEndian.AppendUint32([]byte(headsMagic), uint32(len(meta)))
-	for _, part := range [][]byte{raw, []byte(meta), tables} {
-		if _, err := z.Write(part); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := z.Write(unpacked(meta, tables)); err != nil {
+		t.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// unpacked is what a model file holds under its compression.
+func unpacked(meta string, tables []byte) []byte {
+	raw := binary.LittleEndian.AppendUint32([]byte(headsMagic), uint32(len(meta)))
+	return append(append(raw, meta...), tables...)
 }
 
 func shippedModel(t testing.TB) []byte {
@@ -151,16 +154,14 @@ func FuzzModelFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	tables := make([]byte, 3<<SentimentBits+TopicWidth<<TopicBits)
 	f.Fuzz(func(t *testing.T, b []byte, fill byte, whole bool) {
-		file := b
+		var h *Heads
+		var err error
 		if whole {
-			for i := range tables {
-				tables[i] = fill
-			}
-			file = modelFile(t, string(b), tables)
+			h, err = unpack(unpacked(string(b), bytes.Repeat([]byte{fill}, tableBytes)))
+		} else {
+			h, err = UnmarshalHeads(b)
 		}
-		h, err := UnmarshalHeads(file)
 		if err != nil {
 			return
 		}
