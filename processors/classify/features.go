@@ -3,6 +3,8 @@ package classify
 import (
 	"math/bits"
 	"unicode"
+
+	"github.com/earshot/earshot/schemas"
 )
 
 // Sizes of the tables of learned weights, in bits of the hash. They were picked by the accuracy on development rows per
@@ -69,7 +71,8 @@ type Features struct {
 func (c *Classifier) Extract(in Input) Features {
 	a := c.newAnalysis()
 	a.keep = &Features{}
-	l := a.byRules(&in)
+	var l schemas.Labels
+	a.byRules(&in, &l)
 	v := a.document()
 	a.keep.Dense, a.keep.Several = append(a.keep.Dense, v.dense[:]...), v.several
 	a.keep.Rules = append(a.keep.Rules, a.rules(&l, &a.p)[:]...)
