@@ -159,9 +159,10 @@ func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Rep
 	count := map[[2]string]int{}
 	var bins [10]struct{ n, right, confidence float64 }
 	var judged []shareRow
+	var l schemas.Labels
 	start := now()
 	for _, row := range kept {
-		l := c.Classify(Input{Text: *row.Text, Language: row.Lang})
+		c.ClassifyInto(Input{Text: *row.Text, Language: row.Lang}, &l)
 		got, sure := predicted(&l, rep.Axis, rep.TwoClass)
 		count[[2]string{row.Label, got}]++
 		if rep.Axis == AxisPolarity {
