@@ -69,9 +69,9 @@ func adapt(ctx context.Context, env *environment, o *adaptOptions, args []string
 	}
 	switch {
 	case h == nil && len(outcomes) == 0:
-		return errors.New("adapt: there are no corrections of this tenant; send label.corrected events, or give a file")
+		return errors.New("there are no corrections of this tenant; send label.corrected events, or give a file")
 	case h == nil:
-		return errors.New("adapt: no head got better, so the model stays as it is; give more corrections")
+		return errors.New("no head got better, so the model stays as it is; give more corrections")
 	case o.dry:
 		return nil
 	}
@@ -104,6 +104,9 @@ func sayOutcome(w io.Writer, x *train.Outcome) {
 		fmt.Fprintf(w, "; not taken: %s", x.Reason)
 	}
 	fmt.Fprintln(w)
+	if x.Missing > 0 {
+		fmt.Fprintf(w, "  %d corrections that the present model learned from are missing: give all, or what only they taught is forgotten\n", x.Missing)
+	}
 	for _, r := range x.Rivals {
 		fmt.Fprintf(w, "  beside %s on %d: macro-F1 %.3f, accuracy %.3f; better on %d, worse on %d, p %.4f\n", r.Name, r.N, r.MacroF1, r.Accuracy, r.Won, r.Lost, r.P)
 	}

@@ -19,6 +19,7 @@ type Outcome struct {
 	MacroF1  float64
 	Accuracy float64
 	Rivals   []Rival // what was there before, each of which it must beat
+	Missing  int     // corrections that the present model learned from and that were not given: what they taught is forgotten
 	Taken    bool    // the head was changed
 	Reason   string  // why not
 }
@@ -168,6 +169,12 @@ func (t *trial) name() string {
 // run fits the head, compares it with its rivals, and puts it into h if it beats them all.
 func (t *trial) run(h *classify.Heads) Outcome {
 	o := Outcome{Head: t.name(), N: len(t.mine)}
+	own := digests(t.mine)
+	for _, d := range h.Learned[o.Head] {
+		if _, ok := slices.BinarySearch(own, d); !ok {
+			o.Missing++
+		}
+	}
 	if len(t.mine) < fewest {
 		o.Reason = fmt.Sprintf("%d corrections are too few to learn from; %d are needed", len(t.mine), fewest)
 		return o

@@ -104,10 +104,10 @@ func TestASecondModelMustBeatTheFirst(t *testing.T) {
 	h, _ := Adapt(c, nil, set, "acme", "2026-11-24")
 	present := c.With(h)
 	fresh := own("en", 80)[80:] // of the same kind, not learned from yet
-	for claim, again := range map[string][]Correction{"the same corrections": set, "others that it knows as well": fresh} {
+	for missing, again := range map[int][]Correction{0: set, 80: fresh} {
 		second, out := Adapt(c, present, again, "acme", "2026-11-25")
-		if second != nil || len(out) != 1 || !strings.Contains(out[0].Reason, "no better than the tenant's present model") {
-			t.Errorf("%s: %+v, want none taken for the sake of the present model", claim, out)
+		if second != nil || len(out) != 1 || out[0].Missing != missing || !strings.Contains(out[0].Reason, "no better than the tenant's present model") {
+			t.Errorf("without %d of what it learned from: %+v, want none taken for the sake of the present model", missing, out)
 		}
 	}
 	for i := range 40 {
