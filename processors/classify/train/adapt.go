@@ -27,6 +27,7 @@ type Outcome struct {
 // Rival is what a candidate is compared with on corrections that it was not fitted on.
 type Rival struct {
 	Name     string // for people, such as "the shipped model"
+	Model    string // its name and version; empty: it is no model
 	N        int    // corrections compared: those that the rival has not learned from
 	MacroF1  float64
 	Accuracy float64
@@ -66,7 +67,7 @@ func Adapt(shipped, present *classify.Classifier, corrections []Correction, tena
 			o := t.run(h)
 			if o.Taken {
 				changed = true
-				note(h, &o, shipped.Model(), digests(g))
+				note(h, &o, digests(g))
 			}
 			all = append(all, o)
 		}
@@ -117,13 +118,13 @@ func digests(mine []Correction) (out []uint32) {
 }
 
 // note writes a changed head into the card: what it learned from, and how it and its rivals did.
-func note(h *classify.Heads, o *Outcome, parent string, learned []uint32) {
+func note(h *classify.Heads, o *Outcome, learned []uint32) {
 	old := func(d classify.CardData) bool { return d.Axis == o.Head }
 	h.Card.Sources = append(slices.DeleteFunc(slices.Clone(h.Card.Sources), old), classify.CardData{File: "corrections", Rows: o.N, Axis: o.Head})
 	h.Card.Scores = append(slices.DeleteFunc(slices.Clone(h.Card.Scores), old),
 		classify.CardData{File: "corrections held back: this model", Rows: o.N, Axis: o.Head, MacroF1: round(o.MacroF1), Acc: round(o.Accuracy)})
 	for _, r := range o.Rivals {
-		h.Card.Scores = append(h.Card.Scores, classify.CardData{File: "corrections held back: " + r.Name, Rows: r.N, Axis: o.Head, MacroF1: round(r.MacroF1), Acc: round(r.Accuracy)})
+		h.Card.Scores = append(h.Card.Scores, classify.CardData{File: strings.TrimSpace("corrections held back: " + r.Name + " " + r.Model), Rows: r.N, Axis: o.Head, MacroF1: round(r.MacroF1), Acc: round(r.Accuracy)})
 	}
 	if h.Learned == nil {
 		h.Learned = map[string][]uint32{}
@@ -169,9 +170,9 @@ func (t *trial) name() string {
 // run fits the head, compares it with its rivals, and puts it into h if it beats them all.
 func (t *trial) run(h *classify.Heads) Outcome {
 	o := Outcome{Head: t.name(), N: len(t.mine)}
-	own := digests(t.mine)
+	given := digests(t.mine)
 	for _, d := range h.Learned[o.Head] {
-		if _, ok := slices.BinarySearch(own, d); !ok {
+		if _, ok := slices.BinarySearch(given, d); !ok {
 			o.Missing++
 		}
 	}
@@ -235,8 +236,8 @@ func (t *trial) rivals(l *learner, rows []row, got []int, learned []uint32) []Ri
 		common[i] = most
 	}
 	out := []Rival{
-		rival("the shipped model", rows, got, shipped, nil, len(classes)),
-		rival(fmt.Sprintf("always saying %q", classes[most]), rows, got, common, nil, len(classes)),
+		rival("the shipped model", t.shipped.Model(), rows, got, shipped, nil, len(classes)),
+		rival(fmt.Sprintf("always saying %q", classes[most]), "", rows, got, common, nil, len(classes)),
 	}
 	if t.present == nil {
 		return out
@@ -252,12 +253,12 @@ func (t *trial) rivals(l *learner, rows []row, got []int, learned []uint32) []Ri
 		own[i] = a.best()
 		_, known[i] = slices.BinarySearch(learned, t.mine[i].digest())
 	}
-	return append(out, rival("the tenant's present model", rows, got, own, known, len(classes)))
+	return append(out, rival("the tenant's present model", t.present.Model(), rows, got, own, known, len(classes)))
 }
 
 // rival compares two lists of classes; known are rows to leave out.
-func rival(name string, rows []row, got, other []int, known []bool, classes int) Rival {
-	r := Rival{Name: name}
+func rival(name, model string, rows []row, got, other []int, known []bool, classes int) Rival {
+	r := Rival{Name: name, Model: model}
 	for i := range rows {
 		if known != nil && known[i] {
 			continue

@@ -105,7 +105,11 @@ func (l *learner) store(h *classify.Heads, prior *classify.Heads, reader int, te
 	head.Temperature = max(0.01, min(100, head.Temperature*temperature))
 	switch {
 	case l.topic():
-		h.Topics = append(slices.DeleteFunc(h.Topics, func(t classify.Head) bool { return t.Name == head.Name }), head)
+		if at := topicAt(h, head.Name); at >= 0 {
+			h.Topics[at] = head
+		} else {
+			h.Topics = append(h.Topics, head)
+		}
 	case reader > 0:
 		h.Plain[reader-1], h.Foreign = head, true
 	default:
