@@ -65,9 +65,9 @@ func unpack(raw []byte) (*Heads, error) {
 	if meta < 0 || len(raw) != meta+tableBytes {
 		return nil, errors.New("read model: its tables have another size; train it again")
 	}
-	h := NewHeads()
-	if err := json.Unmarshal(raw[:meta], h); err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
+	h, err := readHeads(raw[:meta])
+	if err != nil {
+		return nil, err
 	}
 	raw = raw[meta:]
 	for k := range 3 {
@@ -82,7 +82,21 @@ func unpack(raw []byte) (*Heads, error) {
 		}
 		raw = raw[len(h.topics):]
 	}
-	return h, h.check()
+	return h, nil
+}
+
+// readHeads reads what a model file says of its heads. The tables are empty yet.
+func readHeads(meta []byte) (*Heads, error) {
+	h := &Heads{}
+	if err := json.Unmarshal(meta, h); err != nil {
+		return nil, fmt.Errorf("read model: %w", err)
+	}
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	empty := NewHeads()
+	h.sentiment, h.topics = empty.sentiment, empty.topics
+	return h, nil
 }
 
 // check finds what would let a model read outside its tables, give no labels, or give labels that there are not.

@@ -155,8 +155,10 @@ func FuzzModelFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, fill byte, whole bool) {
 		var h *Heads
 		var err error
-		if whole {
-			h, err = unpack(unpacked(string(b), bytes.Repeat([]byte{fill}, tableBytes)))
+		if whole { // what is refused is refused before the tables are read
+			if h, err = readHeads(b); err == nil {
+				h, err = unpack(unpacked(string(b), bytes.Repeat([]byte{fill}, tableBytes)))
+			}
 		} else {
 			h, err = UnmarshalHeads(b)
 		}
