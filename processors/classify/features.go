@@ -162,8 +162,8 @@ func (a *analysis) grams(c *clause, word string) {
 	}
 	letters[n] = '>'
 	n++
-	var s0, s1, s2 int32
-	table := a.heads.sentiment
+	var s0, s1, s2, count int32
+	table, in, keep := a.heads.sentiment, a.region, a.keep
 	for i := 0; i+gramFrom <= n; i++ {
 		h := uint64(fnvOffset)
 		for j := i; j < n && j < i+gramTo; j++ {
@@ -171,18 +171,19 @@ func (a *analysis) grams(c *clause, word string) {
 			if j-i+1 < gramFrom {
 				continue
 			}
-			id := a.region.id(mix(h, saltGram))
+			id := in.id(mix(h, saltGram))
 			w := &table[id]
 			s0 += int32(w[0])
 			s1 += int32(w[1])
 			s2 += int32(w[2])
-			c.gramCount++
-			if a.keep != nil {
-				a.keep.Grams = append(a.keep.Grams, id)
+			count++
+			if keep != nil {
+				keep.Grams = append(keep.Grams, id)
 			}
 		}
 	}
 	c.grams[0] += s0
 	c.grams[1] += s1
 	c.grams[2] += s2
+	c.gramCount += count
 }
