@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/earshot/earshot/processors/classify"
 )
 
 // correctedEvents are events of one tenant in words of its own, each with the correction that a person sent.
@@ -44,7 +48,26 @@ func TestCorrectionsBecomeTheTenantsModel(t *testing.T) {
 		t.Errorf("no card beside the model: %v", err)
 	}
 	up.stop()
+	// A newer version that is half a file: the one before it serves.
+	half, err := os.ReadFile(filepath.Join(dir, "models", "acme", "0001.bin"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "models", "acme", "0002.bin"), half[:len(half)/2], 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	up = startUp(t, dir)
+	if n := strings.Count(up.log.String(), "0002.bin"); n != 1 {
+		t.Errorf("the damaged model is named %d times in the log, want once", n)
+	}
+	resp, err := http.Get(up.Gateway + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if metrics, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(metrics), "\nearshot_models_damaged 1\n") {
+		t.Errorf("metrics (%v) without earshot_models_damaged 1:\n%s", err, metrics)
+	}
 	other := strings.ReplaceAll(event("z1", "another flurb"), `"acme"`, `"other"`)
 	if code, body, err := post(up.Gateway+"/v1/events", batchType, []byte("["+event("z", "another flurb")+","+other+"]")); err != nil || code != http.StatusAccepted {
 		t.Fatalf("events after the restart: %d %s %v", code, body, err)
@@ -60,14 +83,77 @@ func TestCorrectionsBecomeTheTenantsModel(t *testing.T) {
 func TestAdaptRefusesWhatItCannotLearnFrom(t *testing.T) {
 	dir := dataFolder(t)
 	file := filepath.Join(t.TempDir(), "fixes.jsonl")
-	if err := os.WriteFile(file, []byte("{\"text\":\"love it\",\"label\":\"positive\"}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("\ufeff{\"text\":\"love it\",\"label\":\" Positive\"}\r\n{\"text\":\"love it\",\"label\":\"lovely\"}\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	stdout, stderr, code := output(t, earshot(t, dir, "adapt", "--tenant", "acme", file))
-	if code != 1 || !strings.Contains(stdout, "too few") || !strings.Contains(stderr, "the model stays as it is") {
+	if code != 1 || !strings.Contains(stdout, "too few") || !strings.Contains(stderr, "the model stays as it is") || !strings.Contains(stderr, `left out, line 2: new_value "lovely" is no class of sentiment, which are: negative, neutral, positive`) {
 		t.Errorf("code %d, %q, %q", code, stdout, stderr)
 	}
 	if _, _, code := output(t, earshot(t, dir, "adapt", "--tenant", "../x", file)); code != exitUsage {
 		t.Errorf("a tenant's name that leaves the folder: code %d, want 2", code)
+	}
+}
+
+func TestTheNewestSoundModelServes(t *testing.T) {
+	shipped, err := classify.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string) string {
+		h := shipped.Heads().Clone()
+		h.Card.Name = name
+		raw, err := h.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	one, two := file("one"), file("two")
+	for _, c := range []struct {
+		claim   string
+		files   map[string]string // "": a folder
+		want    string            // name of the model; empty: the shipped one
+		damaged []string
+	}{
+		{"no folder", nil, "", nil},
+		{"the newest", map[string]string{"0001.bin": one, "0010.bin": two, "0001.bin.card.json": "{}"}, "two", nil},
+		{"the one before a damaged one", map[string]string{"0001.bin": one, "0002.bin": two[:len(two)-9], "0003.bin": ""}, "one", []string{"0003.bin", "0002.bin"}},
+		{"the shipped one if all are damaged", map[string]string{"0001.bin": "x"}, "", []string{"0001.bin"}},
+		{"what is no version", map[string]string{"1.bin": "x", "-001.bin": "x", "latest.bin": "x", "0002.bin.new": "x"}, "", nil},
+	} {
+		cfg := Config{DataDir: t.TempDir()}
+		for name, content := range c.files {
+			at := filepath.Join(modelFolder(&cfg, "acme"), name)
+			if content == "" {
+				err = os.MkdirAll(at, 0o700)
+			} else {
+				err = errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, []byte(content), 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		models, damaged := tenantModels(&cfg, shipped)
+		got := ""
+		if own := models["acme"]; own != nil {
+			got, _, _ = strings.Cut(own.Model(), "+")
+		}
+		if got != c.want || len(models) > 1 || len(damaged) != len(c.damaged) {
+			t.Errorf("%s: %q and %v, want %q and %v", c.claim, got, damaged, c.want, c.damaged)
+			continue
+		}
+		for i, err := range damaged {
+			if !strings.Contains(err.Error(), c.damaged[i]) || !strings.Contains(err.Error(), "'earshot adapt'") {
+				t.Errorf("%s: %v names not %s or not what to do", c.claim, err, c.damaged[i])
+			}
+		}
+	}
+	cfg := Config{DataDir: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(cfg.DataDir, "models"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if models, damaged := tenantModels(&cfg, shipped); len(models) > 0 || len(damaged) != 1 {
+		t.Errorf("a file in the place of the folder: %v, %v", models, damaged)
 	}
 }

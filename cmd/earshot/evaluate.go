@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -70,13 +69,9 @@ func loadClassifier(model string) (*classify.Classifier, error) {
 	if model == "" {
 		return classify.Load()
 	}
-	file, err := os.ReadFile(model)
+	h, err := readModel(model)
 	if err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
-	}
-	h, err := classify.UnmarshalHeads(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", model, err)
+		return nil, err
 	}
 	c, err := classify.LoadRules()
 	if err != nil {

@@ -107,9 +107,14 @@ func loadLabeller(c *Config, budget time.Duration, log zerolog.Logger, registry 
 	if err != nil {
 		return nil, err
 	}
-	tenants, err := tenantModels(c, shipped)
-	if err != nil {
-		return nil, err
+	tenants, damaged := tenantModels(c, shipped)
+	for _, err := range damaged {
+		log.Error().Err(err).Msg("an adapted model cannot be used")
+	}
+	if registry != nil {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "earshot_models_damaged", Help: "Files of adapted models that could not be used at the start; the log names them."})
+		g.Set(float64(len(damaged)))
+		registry.MustRegister(g)
 	}
 	out := worker.Adapted{Labeller: shipped, Tenants: map[string]worker.Labeller{}}
 	for tenant, own := range tenants {

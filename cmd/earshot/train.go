@@ -95,11 +95,15 @@ func writeModel(env *environment, c *classify.Classifier, h *classify.Heads, out
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(out, file, 0o644); err != nil {
-		return fmt.Errorf("write model: %w", err)
-	}
 	if err := os.WriteFile(out+".card.json", append(card, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write model card: %w", err)
+	}
+	err = os.WriteFile(out+".new", file, 0o644) // a start in the midst of it must not find half a model
+	if err == nil {
+		err = os.Rename(out+".new", out)
+	}
+	if err != nil {
+		return fmt.Errorf("write model: %w", err)
 	}
 	_, err = fmt.Fprintf(env.stdout, "%s: %s, %d bytes\n", out, c.With(h).Model(), len(file))
 	return err

@@ -75,6 +75,7 @@ type analysis struct {
 	valences    []valenceHit
 	cues        []cueHit
 	senses      []senseHit
+	found       []found // of one clause
 	heads       *Heads
 	lang        string
 	table       *table    // of the words of the language

@@ -25,37 +25,42 @@ func (in *Input) byCustomer() bool {
 }
 
 // Classify labels one text. It is pure: equal inputs give equal labels.
-func (c *Classifier) Classify(in Input) schemas.Labels {
-	a := c.pool.Get().(*analysis)
-	defer c.release(a)
-	l := a.byRules(&in)
-	a.judge(&in, &l)
-	l.Sentiment = a.sixWay(&l)
-	a.consequences(&in, &l)
+func (c *Classifier) Classify(in Input) (l schemas.Labels) {
+	c.ClassifyInto(in, &l)
 	return l
 }
 
+// ClassifyInto is [Classifier.Classify] into labels that are no longer needed: their mentions and reasons are written over,
+// so that nothing is allocated once they are long enough.
+func (c *Classifier) ClassifyInto(in Input, l *schemas.Labels) {
+	a := c.pool.Get().(*analysis)
+	defer c.release(a)
+	a.byRules(&in, l)
+	a.judge(&in, l)
+	l.Sentiment = a.sixWay(l)
+	a.consequences(&in, l)
+}
+
 // byRules reads the text and sets what does not need the topic heads.
-func (a *analysis) byRules(in *Input) schemas.Labels {
+func (a *analysis) byRules(in *Input, l *schemas.Labels) {
 	a.read(in.Text, in.Language)
-	l := schemas.Labels{Model: a.c.model, Urgency: schemas.UrgencyLow, Element: schemas.Unspecified, Language: a.lang}
+	*l = schemas.Labels{Mentions: l.Mentions[:0], ChurnReasons: l.ChurnReasons[:0], Model: a.c.model, Urgency: schemas.UrgencyLow, Element: schemas.Unspecified, Language: a.lang}
 	l.Quality = a.quality()
-	a.p = a.sentiment(in, &l)
+	a.p = a.sentiment(in, l)
 	if l.Quality == schemas.QualityOK {
-		l.Mentions = a.mentions(in)
+		l.Mentions = a.mentions(in, l.Mentions)
 		if len(l.Mentions) == 0 && in.QuestionText != "" {
-			l.Mentions = a.c.asked(in, &l, a)
+			a.c.asked(in, l, a)
 		}
 	}
 	l.Element = dominant(l.Mentions, in.ElementHint)
-	a.churn(in, &l)
-	a.intent(&l)
-	return l
+	a.churn(in, l)
+	a.intent(l)
 }
 
 // asked makes one mention of a text that names nothing, of what its question asked about: "terrible" to "How was the
 // delivery?" speaks of the delivery. Its polarity is that of the text.
-func (c *Classifier) asked(in *Input, l *schemas.Labels, a *analysis) []schemas.Mention {
+func (c *Classifier) asked(in *Input, l *schemas.Labels, a *analysis) {
 	q := c.pool.Get().(*analysis)
 	defer c.release(q)
 	q.read(in.QuestionText, in.Language)
@@ -65,10 +70,9 @@ func (c *Classifier) asked(in *Input, l *schemas.Labels, a *analysis) []schemas.
 			continue
 		}
 		f := found{theme: h.theme, polarity: l.Score, confidence: c.setting.ConfidenceGuess}
-		m := a.mention(in, &f, &clause{first: 0, last: int32(len(a.tokens))})
-		return []schemas.Mention{m}
+		l.Mentions = append(l.Mentions, a.mention(in, &f, &clause{first: 0, last: int32(len(a.tokens))}))
+		return
 	}
-	return nil
 }
 
 // release gives the working memory back unless one huge text made it huge.

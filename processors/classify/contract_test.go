@@ -365,10 +365,23 @@ func BenchmarkClassify(b *testing.B) {
 	for _, s := range texts {
 		bytes += len(s)
 	}
-	b.SetBytes(int64(bytes / len(texts)))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		c.Classify(Input{Text: texts[i%len(texts)]})
+	for name, read := range forms(c) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(bytes / len(texts)))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				read(texts[i%len(texts)])
+			}
+		})
+	}
+}
+
+// forms are the two ways to classify: into new labels, and into those of the text before.
+func forms(c *Classifier) map[string]func(string) {
+	var l schemas.Labels
+	return map[string]func(string){
+		"new labels":  func(s string) { c.Classify(Input{Text: s}) },
+		"used labels": func(s string) { c.ClassifyInto(Input{Text: s}, &l) },
 	}
 }
 
@@ -376,10 +389,13 @@ const hundredCharacters = "@shop my parcel was late again, the courier was rude 
 
 // BenchmarkHundredCharacters is the size that the speed goal is stated for.
 func BenchmarkHundredCharacters(b *testing.B) {
-	c := mustLoad(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		c.Classify(Input{Text: hundredCharacters})
+	for name, read := range forms(mustLoad(b)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				read(hundredCharacters)
+			}
+		})
 	}
 }
 

@@ -1,11 +1,10 @@
 package classify
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -68,6 +67,7 @@ type Report struct {
 	Axis        Axis           `json:"axis"`
 	N           int            `json:"n"`                  // rows compared
 	Unmapped    map[string]int `json:"unmapped,omitempty"` // labels that the axis does not know, with their rows: not compared, not hidden
+	TooLong     int            `json:"too_long,omitempty"` // lines of more than [MaxLine] bytes: not compared either
 	Accuracy    float64        `json:"accuracy"`
 	MacroF1     float64        `json:"macro_f1"` // over the classes that occur in the file
 	MacroRecall float64        `json:"macro_recall"`
@@ -81,9 +81,9 @@ type Report struct {
 
 // evalRow is the part of a labelled row that is read.
 type evalRow struct {
-	Text  string `json:"text"`
-	Label string `json:"label"`
-	Lang  string `json:"lang"`
+	Text  *string `json:"text"`
+	Label string  `json:"label"`
+	Lang  string  `json:"lang"`
 
 	// A row may instead name its label of each axis.
 	Polarity string   `json:"polarity"`
@@ -92,10 +92,15 @@ type evalRow struct {
 	Stage    string   `json:"stage"`
 	Effort   string   `json:"effort"`
 	S5       []string `json:"s5"` // the first is compared
+
+	line int
 }
 
-// label is the row's label on an axis.
-func (r *evalRow) label(axis Axis) string {
+// label is the row's label on an axis, without blanks around it, in lower case.
+func (r *evalRow) label(axis Axis) string { return PlainLabel(r.given(axis)) }
+
+// given is the row's label on an axis as the file has it.
+func (r *evalRow) given(axis Axis) string {
 	switch {
 	case r.Label != "":
 		return r.Label
@@ -117,10 +122,10 @@ func (r *evalRow) label(axis Axis) string {
 
 // Evaluate compares the classifier with labelled rows, one JSON object {"text","label","lang"} a line. A "suggestion" is
 // compared as a request and "churn" as a churn notice. A file without neutral rows is judged by the sign of the score.
-// An error names the line. now is the clock that the rate is taken with: time.Now, or a clock of the processor time used.
+// Labels may have blanks around them and capitals. An error names the line. now is the clock that the rate is taken with: time.Now, or a clock of the processor time used.
 func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Report, error) {
 	rep := Report{Model: c.model, Axis: axis, Unmapped: map[string]int{}}
-	rows, err := readRows(r)
+	rows, err := rep.read(r)
 	if err != nil {
 		return rep, err
 	}
@@ -143,16 +148,21 @@ func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Rep
 		neutral = neutral || label == "neutral"
 		kept = append(kept, row)
 	}
+	if len(kept) == 0 && len(rows) > 0 {
+		return rep, fmt.Errorf(`evaluate: no row has a label of this axis: line %d has %q, want one of %s; each line must be {"text":…,"label":…}`,
+			rows[0].line, rows[0].given(rep.Axis), strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+	}
 	if len(kept) == 0 {
-		return rep, errors.New(`evaluate: no row has a label of this axis; each line must be {"text":…,"label":…}`)
+		return rep, errors.New(`evaluate: there are no rows; each line must be {"text":…,"label":…}`)
 	}
 	rep.TwoClass = rep.Axis == AxisPolarity && !neutral
 	count := map[[2]string]int{}
 	var bins [10]struct{ n, right, confidence float64 }
 	var judged []shareRow
+	var l schemas.Labels
 	start := now()
 	for _, row := range kept {
-		l := c.Classify(Input{Text: row.Text, Language: row.Lang})
+		c.ClassifyInto(Input{Text: *row.Text, Language: row.Lang}, &l)
 		got, sure := predicted(&l, rep.Axis, rep.TwoClass)
 		count[[2]string{row.Label, got}]++
 		if rep.Axis == AxisPolarity {
@@ -189,22 +199,26 @@ func (c *Classifier) Evaluate(r io.Reader, axis Axis, now func() time.Time) (Rep
 	return rep, nil
 }
 
-func readRows(r io.Reader) ([]evalRow, error) {
-	var rows []evalRow
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 64<<10), 4<<20)
-	for line := 1; s.Scan(); line++ {
-		if len(strings.TrimSpace(s.Text())) == 0 {
-			continue
+// read reads the labelled rows of a file.
+func (r *Report) read(in io.Reader) (rows []evalRow, err error) {
+	err = EachLine(in, func(n int, line []byte) error {
+		if line == nil {
+			r.TooLong++
+			return nil
 		}
-		var row evalRow
-		if err := json.Unmarshal(s.Bytes(), &row); err != nil {
-			return nil, fmt.Errorf("evaluate: line %d: %w", line, err)
+		row := evalRow{line: n}
+		err := DecodeLine(line, &row)
+		if err == nil && row.Text == nil {
+			err = errors.New(`has no text; each line must be {"text":…,"label":…}`)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
 		}
 		rows = append(rows, row)
-	}
-	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("evaluate: read: %w", err)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	return rows, nil
 }
@@ -344,6 +358,9 @@ func (r Report) String() string {
 	}
 	if r.Shares != nil {
 		r.Shares.write(&b)
+	}
+	if r.TooLong > 0 {
+		fmt.Fprintf(&b, "not compared, longer than %d bytes: %d lines\n", MaxLine, r.TooLong)
 	}
 	if len(r.Unmapped) > 0 {
 		var names []string

@@ -3,6 +3,8 @@ package classify
 import (
 	"math/bits"
 	"unicode"
+
+	"github.com/earshot/earshot/schemas"
 )
 
 // Sizes of the tables of learned weights, in bits of the hash. They were picked by the accuracy on development rows per
@@ -32,13 +34,16 @@ func mix(h, salt uint64) uint64 {
 	return hi ^ lo
 }
 
+// EnglishPlaces are the first places of the sentiment table, those of English words.
+const EnglishPlaces = 3 << (SentimentBits - 2)
+
 // region is a part of the sentiment table. English has one of its own, so that what is learned of other languages, or
 // stands by chance in their places, never moves it.
 type region struct{ first, size uint64 }
 
 var (
-	english = region{0, 3 << (SentimentBits - 2)}
-	foreign = region{3 << (SentimentBits - 2), 1 << (SentimentBits - 2)}
+	english = region{0, EnglishPlaces}
+	foreign = region{EnglishPlaces, 1<<SentimentBits - EnglishPlaces}
 )
 
 func (r region) id(h uint64) uint32 {
@@ -66,7 +71,8 @@ type Features struct {
 func (c *Classifier) Extract(in Input) Features {
 	a := c.newAnalysis()
 	a.keep = &Features{}
-	l := a.byRules(&in)
+	var l schemas.Labels
+	a.byRules(&in, &l)
 	v := a.document()
 	a.keep.Dense, a.keep.Several = append(a.keep.Dense, v.dense[:]...), v.several
 	a.keep.Rules = append(a.keep.Rules, a.rules(&l, &a.p)[:]...)
@@ -156,8 +162,8 @@ func (a *analysis) grams(c *clause, word string) {
 	}
 	letters[n] = '>'
 	n++
-	var s0, s1, s2 int32
-	table := a.heads.sentiment
+	var s0, s1, s2, count int32
+	table, in, keep := a.heads.sentiment, a.region, a.keep
 	for i := 0; i+gramFrom <= n; i++ {
 		h := uint64(fnvOffset)
 		for j := i; j < n && j < i+gramTo; j++ {
@@ -165,18 +171,19 @@ func (a *analysis) grams(c *clause, word string) {
 			if j-i+1 < gramFrom {
 				continue
 			}
-			id := a.region.id(mix(h, saltGram))
+			id := in.id(mix(h, saltGram))
 			w := &table[id]
 			s0 += int32(w[0])
 			s1 += int32(w[1])
 			s2 += int32(w[2])
-			c.gramCount++
-			if a.keep != nil {
-				a.keep.Grams = append(a.keep.Grams, id)
+			count++
+			if keep != nil {
+				keep.Grams = append(keep.Grams, id)
 			}
 		}
 	}
 	c.grams[0] += s0
 	c.grams[1] += s1
 	c.grams[2] += s2
+	c.gramCount += count
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jonreiter/govader"
+
+	"github.com/earshot/earshot/schemas"
 )
 
 // BenchmarkBesideGovader reads the same texts with both in turn: polarity, all heads and all mentions here, polarity alone
@@ -23,9 +25,10 @@ func besideGovader(b *testing.B, texts []string) {
 	var took [2]time.Duration
 	n := 0
 	passes := 3000 / len(texts) // the processor time is counted in steps that one pass would not fill
+	var l schemas.Labels
 	for b.Loop() {
 		for i, read := range [2]func(string){
-			func(s string) { c.Classify(Input{Text: s, Language: "en"}) },
+			func(s string) { c.ClassifyInto(Input{Text: s, Language: "en"}, &l) },
 			func(s string) { other.PolarityScores(s) },
 		} {
 			start := used(b)

@@ -3,13 +3,10 @@ package classify
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math"
 )
 
@@ -45,6 +42,9 @@ type Heads struct {
 	// model has learned some.
 	Plain [2]Head `json:"plain"`
 	Card  Card    `json:"card"`
+	// Learned are, by head, digests of the corrections that an adapted model learned from: a successor is compared with it
+	// on others.
+	Learned map[string][]uint32 `json:"learned,omitempty"`
 
 	sentiment [][4]int8
 	topics    [][TopicWidth]int8
@@ -86,6 +86,7 @@ func (h *Heads) Clone() *Heads {
 	c.sentiment = append([][4]int8(nil), h.sentiment...)
 	c.topics = append([][TopicWidth]int8(nil), h.topics...)
 	c.Topics = append([]Head(nil), h.Topics...)
+	c.Learned = maps.Clone(h.Learned)
 	return &c
 }
 
@@ -145,90 +146,6 @@ func (h *Heads) Marshal() ([]byte, error) {
 		return nil, fmt.Errorf("write model: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// UnmarshalHeads reads a model file.
-func UnmarshalHeads(file []byte) (*Heads, error) {
-	z, err := gzip.NewReader(bytes.NewReader(file))
-	if err != nil {
-		return nil, fmt.Errorf("read model: %w; it is no model file of earshot train or adapt", err)
-	}
-	const tables = 3<<SentimentBits + TopicWidth<<TopicBits
-	raw, err := io.ReadAll(io.LimitReader(z, tables+8<<20))
-	if err != nil {
-		return nil, fmt.Errorf("read model: %w; the file is damaged", err)
-	}
-	n := len(headsMagic)
-	if len(raw) < n+4 || string(raw[:n]) != headsMagic {
-		return nil, errors.New("read model: it is no model file of this version; train it again")
-	}
-	meta := int(binary.LittleEndian.Uint32(raw[n:]))
-	raw = raw[n+4:]
-	if meta < 0 || len(raw) != meta+tables {
-		return nil, errors.New("read model: its tables have another size; train it again")
-	}
-	h := NewHeads()
-	if err := json.Unmarshal(raw[:meta], h); err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
-	}
-	raw = raw[meta:]
-	for k := range 3 {
-		for i := range h.sentiment {
-			h.sentiment[i][k] = int8(raw[i])
-		}
-		raw = raw[len(h.sentiment):]
-	}
-	for k := range TopicWidth {
-		for i := range h.topics {
-			h.topics[i][k] = int8(raw[i])
-		}
-		raw = raw[len(h.topics):]
-	}
-	sum := sha256.Sum256(file)
-	h.hash = hex.EncodeToString(sum[:4])
-	return h, h.check()
-}
-
-// check finds what would let a model file from elsewhere read outside its tables.
-func (h *Heads) check() error {
-	if err := h.Sentiment.check(denseCount, 3); err != nil {
-		return err
-	}
-	if len(h.Sentiment.Classes) != 3 {
-		return fmt.Errorf("read model: sentiment has %d classes, want 3", len(h.Sentiment.Classes))
-	}
-	for i := range h.Plain {
-		if h.Plain[i].Classes == nil {
-			continue
-		}
-		if err := h.Plain[i].check(denseCount, 3); err != nil {
-			return err
-		}
-	}
-	for i := range h.Topics {
-		if err := h.Topics[i].check(ruleCount, TopicWidth-1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *Head) check(dense, width int) error {
-	if n := len(h.Classes); n < 2 || n > maxClasses || h.At < 0 || h.At+n > width || len(h.Dense) != n {
-		return fmt.Errorf("read model: head %q has %d classes from column %d and %d rows of dense weights", h.Name, n, h.At, len(h.Dense))
-	}
-	for _, w := range h.Dense {
-		if len(w) != dense {
-			return fmt.Errorf("read model: head %q has %d dense weights, this program has %d features; train it again", h.Name, len(w), dense)
-		}
-	}
-	if !(h.Several >= 0 && h.Several < 10) || !(h.Mixed >= 0 && h.Mixed < 10) {
-		return fmt.Errorf("read model: the temperature of head %q grows by %v and %v", h.Name, h.Several, h.Mixed)
-	}
-	if !(h.Temperature > 0) || math.IsInf(h.Temperature, 0) || !(h.Scale > 0) || math.IsInf(h.Scale, 0) {
-		return fmt.Errorf("read model: head %q has temperature %v and scale %v", h.Name, h.Temperature, h.Scale)
-	}
-	return nil
 }
 
 // maxClasses bounds the classes of a head.

@@ -1,6 +1,10 @@
 package classify
 
-import "github.com/earshot/earshot/schemas"
+import (
+	"slices"
+
+	"github.com/earshot/earshot/schemas"
+)
 
 // quality says whether the text can be read as feedback at all. The rules are few and coarse: a wrong "spam" would hide
 // a customer, a missed one costs a row.
@@ -142,7 +146,7 @@ func (a *analysis) churn(in *Input, l *schemas.Labels) {
 	}
 	if explicit != nil {
 		risk = max(risk, explicit.weight)
-		l.ChurnReasons = append([]string{explicit.note}, l.ChurnReasons...)
+		l.ChurnReasons = slices.Insert(l.ChurnReasons, 0, explicit.note)
 	}
 	l.ChurnRisk = schemas.Quantise(float64(min(risk, 0.98)))
 }

@@ -16,13 +16,11 @@ type found struct {
 	taken      bool // an aspect that a quality has made a theme of
 }
 
-// mentions reads the mentions off the clauses, in the order of the text. The span of a mention is its clause.
-func (a *analysis) mentions(in *Input) []schemas.Mention {
-	if len(a.cues) == 0 {
-		return nil
+// mentions appends the mentions of the clauses, in the order of the text. The span of a mention is its clause.
+func (a *analysis) mentions(in *Input, out []schemas.Mention) []schemas.Mention {
+	if len(a.cues) > cap(out) && cap(out) < 4 {
+		out = make([]schemas.Mention, 0, min(len(a.cues), 4))
 	}
-	var store [16]found
-	out := make([]schemas.Mention, 0, min(len(a.cues), 4))
 	cue, sense, val := 0, 0, 0
 	for ci := range a.clauses {
 		c0, s0, v0 := cue, sense, val
@@ -38,7 +36,8 @@ func (a *analysis) mentions(in *Input) []schemas.Mention {
 		if c0 == cue {
 			continue
 		}
-		fs := a.clauseMentions(store[:0], int32(ci), a.cues[c0:cue], a.senses[s0:sense], a.valences[v0:val])
+		fs := a.clauseMentions(a.found[:0], int32(ci), a.cues[c0:cue], a.senses[s0:sense], a.valences[v0:val])
+		a.found = fs
 		for i := range fs {
 			if len(out) == MaxMentions {
 				return a.opinions(out)

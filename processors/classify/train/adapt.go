@@ -1,11 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
+	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -13,94 +12,64 @@ import (
 	"github.com/earshot/earshot/processors/classify"
 )
 
-// Correction is one label that a person of the tenant corrected or confirmed.
-type Correction struct {
-	Text  string
-	Lang  string
-	Head  string // sentiment, intent, element, stage, junk or churn
-	Class string
-}
-
-// headOf maps the names by which people call an axis to the head.
-var headOf = map[string]string{"": "sentiment", "polarity": "sentiment", "sentiment": "sentiment", "intent": "intent", "element": "element",
-	"stage": "stage", "facet": "stage", "quality": "junk", "junk": "junk", "churn": "churn"}
-
-// classOf maps what people write to the classes of the heads.
-var classOf = map[string]string{"very_negative": "negative", "very_positive": "positive", "suggestion": "request", "churn": "churn_notice",
-	"ok": "ham"}
-
-// ReadCorrections reads corrections, one JSON object a line: {"text":…,"axis":…,"new_value":…} as events carry them, or
-// {"text":…,"label":…} for polarity. Corrections of labels that no head gives are counted in left.
-func ReadCorrections(r io.Reader) (out []Correction, left int, err error) {
-	d := json.NewDecoder(r)
-	for n := 1; ; n++ {
-		var c struct {
-			Text, Lang, Axis, Label string
-			Language                string
-			NewValue                string `json:"new_value"`
-		}
-		switch err := d.Decode(&c); {
-		case errors.Is(err, io.EOF):
-			return out, left, nil
-		case err != nil:
-			return nil, 0, fmt.Errorf("correction %d: %w; each must be {\"text\":…,\"axis\":…,\"new_value\":…}", n, err)
-		}
-		x := Correction{Text: c.Text, Lang: c.Lang + c.Language, Head: headOf[strings.ToLower(c.Axis)], Class: strings.ToLower(c.NewValue + c.Label)}
-		classes, ok := classesOf(x.Head)
-		if to, is := classOf[x.Class]; is && !slices.Contains(classes, x.Class) {
-			x.Class = to
-		}
-		if !ok || x.Text == "" || !slices.Contains(classes, x.Class) {
-			left++
-			continue
-		}
-		out = append(out, x)
-	}
-}
-
-// Outcome is how one head took its corrections: scores are macro-F1 on corrections held back, each held back once.
+// Outcome is how one head took its corrections. Scores are on corrections held back, each held back once.
 type Outcome struct {
-	Head     string     `json:"head"`
-	N        int        `json:"n"`
-	Before   float64    `json:"before"`
-	After    float64    `json:"after"`
-	Accuracy [2]float64 `json:"accuracy"` // before and after
-	Surprise [2]float64 `json:"surprise"` // mean of −ln of the probability of the right class, before and after
-	Taken    bool       `json:"taken"`    // the head was changed
-	Reason   string     `json:"reason"`   // why not
+	Head     string
+	N        int
+	MacroF1  float64
+	Accuracy float64
+	Rivals   []Rival // what was there before, each of which it must beat
+	Missing  int     // corrections that the present model learned from and that were not given: what they taught is forgotten
+	Taken    bool    // the head was changed
+	Reason   string  // why not
+}
+
+// Rival is what a candidate is compared with on corrections that it was not fitted on.
+type Rival struct {
+	Name     string // for people, such as "the shipped model"
+	Model    string // its name and version; empty: it is no model
+	N        int    // corrections compared: those that the rival has not learned from
+	MacroF1  float64
+	Accuracy float64
+	Won      int     // corrections that only the candidate got right
+	Lost     int     // corrections that only the rival got right
+	P        float64 // how likely chance alone lets the candidate win as often, where both differ: a one-sided sign test
 }
 
 // fewest is how many corrections of a head are needed to learn from; folds is into how many parts they are cut, each of
-// which is held back once.
-const fewest, folds = 20, 4
+// which is held back once; chance is the highest P at which a candidate counts as better.
+const fewest, folds, chance = 20, 4, 0.05
 
-// Adapt learns from the corrections of one tenant with the classifier's weights as prior. Each head is tried on corrections
-// held back and changed only if it got better there. The heads returned are new, nil if none was changed.
-func Adapt(c *classify.Classifier, corrections []Correction, tenant, date string) (*classify.Heads, []Outcome) {
-	h := c.Heads().Clone()
-	h.Card = classify.Card{Name: "adapted-1", Date: date, Parent: c.Model(), Tenant: tenant}
+// Adapt learns from all corrections of one tenant, in the order in which they were made, with the shipped weights as prior. A
+// head is changed only where it beats the shipped model, the tenant's present one (nil: there is none) and always saying the
+// commonest label, on corrections held back. Other heads stay as the tenant has them. The heads returned are new, nil if none
+// was changed.
+func Adapt(shipped, present *classify.Classifier, corrections []Correction, tenant, date string) (*classify.Heads, []Outcome) {
+	h := shipped.Heads().Clone()
+	h.Card = classify.Card{}
+	if present != nil {
+		h = present.Heads().Clone()
+	}
+	h.Card.Name, h.Card.Date, h.Card.Parent, h.Card.Tenant = "adapted-1", date, shipped.Model(), tenant
 	var all []Outcome
 	changed := false
 	for _, spec := range headClasses {
-		mine := slices.DeleteFunc(slices.Clone(corrections), func(x Correction) bool { return x.Head != spec.name })
-		if len(mine) == 0 {
-			continue
-		}
-		// The order of arrival must not matter, and one text corrected twice must not be held back from itself.
-		slices.SortFunc(mine, func(a, b Correction) int { return strings.Compare(key(a), key(b)) })
-		mine = slices.CompactFunc(mine, func(a, b Correction) bool { return plainText(a.Text) == plainText(b.Text) })
+		mine := latest(corrections, spec.Name)
 		groups := [][]Correction{mine}
-		if spec.name == "sentiment" {
-			groups = byReader(c, mine)
+		if spec.Name == "sentiment" {
+			groups = byReader(shipped, mine)
 		}
-		for i, g := range groups {
+		for reader, g := range groups {
 			if len(g) == 0 {
 				continue
 			}
-			o := adaptHead(c, h, spec.name, spec.classes, i, g)
-			changed = changed || o.Taken
+			t := trial{shipped: shipped, present: present, spec: spec, reader: reader, mine: g}
+			o := t.run(h)
+			if o.Taken {
+				changed = true
+				note(h, &o, digests(g))
+			}
 			all = append(all, o)
-			h.Card.Scores = append(h.Card.Scores, classify.CardData{File: "corrections held back", Rows: o.N, Axis: o.Head, MacroF1: o.After, Acc: o.Accuracy[1]})
 		}
 	}
 	if !changed {
@@ -109,9 +78,58 @@ func Adapt(c *classify.Classifier, corrections []Correction, tenant, date string
 	return h, all
 }
 
-func key(x Correction) string {
-	sum := sha256.Sum256([]byte(plainText(x.Text)))
-	return string(sum[:8]) + x.Class
+// latest returns the last correction of each text for a head, in an order that does not depend on that of their arrival.
+func latest(all []Correction, head string) []Correction {
+	last := map[string]Correction{}
+	for _, x := range all {
+		if x.Head == head {
+			last[x.key()] = x
+		}
+	}
+	var out []Correction
+	for _, x := range last {
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(a, b Correction) int {
+		return cmp.Or(cmp.Compare(a.digest(), b.digest()), strings.Compare(a.key(), b.key()))
+	})
+	return out
+}
+
+// key is what two corrections of one text have in common.
+func (x *Correction) key() string {
+	if s := plainText(x.Text); s != "" {
+		return s
+	}
+	return x.Text // nothing but emoji
+}
+
+// digest stands for the text where the text itself should not be kept.
+func (x *Correction) digest() uint32 {
+	sum := sha256.Sum256([]byte(x.key()))
+	return binary.BigEndian.Uint32(sum[:])
+}
+
+func digests(mine []Correction) (out []uint32) {
+	for i := range mine {
+		out = append(out, mine[i].digest())
+	}
+	return out // sorted, as the corrections are
+}
+
+// note writes a changed head into the card: what it learned from, and how it and its rivals did.
+func note(h *classify.Heads, o *Outcome, learned []uint32) {
+	old := func(d classify.CardData) bool { return d.Axis == o.Head }
+	h.Card.Sources = append(slices.DeleteFunc(slices.Clone(h.Card.Sources), old), classify.CardData{File: "corrections", Rows: o.N, Axis: o.Head})
+	h.Card.Scores = append(slices.DeleteFunc(slices.Clone(h.Card.Scores), old),
+		classify.CardData{File: "corrections held back: this model", Rows: o.N, Axis: o.Head, MacroF1: round(o.MacroF1), Acc: round(o.Accuracy)})
+	for _, r := range o.Rivals {
+		h.Card.Scores = append(h.Card.Scores, classify.CardData{File: strings.TrimSpace("corrections held back: " + r.Name + " " + r.Model), Rows: r.N, Axis: o.Head, MacroF1: round(r.MacroF1), Acc: round(r.Accuracy)})
+	}
+	if h.Learned == nil {
+		h.Learned = map[string][]uint32{}
+	}
+	h.Learned[o.Head] = learned
 }
 
 // byReader parts corrections of polarity by how their language is read: English, Chinese, any other.
@@ -128,211 +146,171 @@ func byReader(c *classify.Classifier, all []Correction) [][]Correction {
 	return out
 }
 
-// learner is a head as a model to fit: its weights as they are, and where they are kept.
-type learner struct {
-	head    classify.Head
-	model   *linear
-	read    func(id uint32, class int) int8
-	write   func(id uint32, class int, w int8)
-	extract func(x Correction) row
-}
-
-func newLearner(c *classify.Classifier, h *classify.Heads, name string, classes []string, reader int) *learner {
-	l := &learner{}
-	places := 1 << classify.TopicBits
-	if name == "sentiment" {
-		places = 1 << classify.SentimentBits
-		l.head = h.Sentiment
-		if reader > 0 {
-			l.head = c.Plain(reader - 1)
-		}
-		l.read, l.write = h.SentimentWeight, h.SetSentimentWeight
-		l.extract = func(x Correction) row {
-			f := c.Extract(classify.Input{Text: x.Text, Language: x.Lang})
-			return row{f.Dense, [2][]uint32{f.Words, f.Grams}, classAt(classes, x.Class), 1, f.Several}
-		}
-	} else {
-		at := slices.IndexFunc(h.Topics, func(t classify.Head) bool { return t.Name == name })
-		if at < 0 {
-			return nil
-		}
-		l.head = h.Topics[at]
-		l.read = func(id uint32, k int) int8 { return h.TopicWeight(id, l.head.At+k) }
-		l.write = func(id uint32, k int, w int8) { h.SetTopicWeight(id, l.head.At+k, w) }
-		l.extract = func(x Correction) row {
-			f := c.Extract(classify.Input{Text: x.Text, Language: x.Lang})
-			return row{dense: f.Rules, groups: [2][]uint32{f.Topics, nil}, label: classAt(classes, x.Class), weight: 1}
-		}
-	}
-	n := len(classes)
-	l.model = newLinear(n, len(l.head.Dense[0]), places)
-	for k := range n {
-		for i, w := range l.head.Dense[k] {
-			l.model.dense[k][i] = float64(w) / unit / l.head.Temperature
-		}
-		for id := range places {
-			l.model.table[id*n+k] = float32(float64(l.read(uint32(id), k)) * l.head.Scale / l.head.Temperature)
-		}
-	}
-	return l
-}
-
 // adaptOptions are gentle: a few hundred corrections must not wash away what a hundred thousand rows taught.
 func adaptOptions() Options {
 	return Options{Epochs: 12, Rate: 0.06, Decay: 1e-3, Pull: 1e-3, Drop: 0.3, Seed: 7, Runs: 2}
 }
 
-func adaptHead(c *classify.Classifier, h *classify.Heads, name string, classes []string, reader int, mine []Correction) Outcome {
-	o := Outcome{Head: name, N: len(mine)}
-	if name == "sentiment" {
-		o.Head = [3]string{"sentiment", "sentiment (Chinese)", "sentiment (other languages)"}[reader]
+// trial is the attempt to adapt one head, for polarity of the texts of one reader.
+type trial struct {
+	shipped, present *classify.Classifier
+	spec             classify.Head
+	reader           int
+	mine             []Correction
+}
+
+// name is what people call the head.
+func (t *trial) name() string {
+	if t.spec.Name == "sentiment" {
+		return [3]string{"sentiment", "sentiment (Chinese)", "sentiment (other languages)"}[t.reader]
 	}
-	if len(mine) < fewest {
-		o.Reason = fmt.Sprintf("%d corrections are too few to learn from; %d are needed", len(mine), fewest)
+	return t.spec.Name
+}
+
+// run fits the head, compares it with its rivals, and puts it into h if it beats them all.
+func (t *trial) run(h *classify.Heads) Outcome {
+	o := Outcome{Head: t.name(), N: len(t.mine)}
+	given := digests(t.mine)
+	for _, d := range h.Learned[o.Head] {
+		if _, ok := slices.BinarySearch(given, d); !ok {
+			o.Missing++
+		}
+	}
+	if len(t.mine) < fewest {
+		o.Reason = fmt.Sprintf("%d corrections are too few to learn from; %d are needed", len(t.mine), fewest)
 		return o
 	}
-	l := newLearner(c, h, name, classes, reader)
+	l := newLearner(t.shipped, t.spec, t.reader)
 	if l == nil {
 		o.Reason = "the model has no such head"
 		return o
 	}
-	rows := make([]row, len(mine))
-	for i, x := range mine {
-		rows[i] = l.extract(x)
-	}
-	before, after := newScore(len(classes)), newScore(len(classes))
-	temper := 0.0
+	rows := l.rows(t.shipped, t.mine)
+	classes := len(t.spec.Classes)
+	got := make([]int, len(rows))
+	var odds []answer // of corrections held back
 	for f := range folds {
-		var in, out []row
-		for i, r := range rows {
-			if i%folds == f {
-				out = append(out, r)
-			} else {
-				in = append(in, r)
+		var in []row
+		for i := range rows {
+			if i%folds != f {
+				in = append(in, rows[i])
 			}
 		}
 		m := l.model.clone()
 		m.fit(in, adaptOptions())
-		before.add(l.model, out)
-		after.add(m, out)
-		temper += math.Log(m.temperature(out)) / folds
+		for i := f; i < len(rows); i += folds {
+			a := m.answer(&rows[i])
+			got[i] = a.best()
+			odds = append(odds, a.softened(&l.head, &rows[i]))
+		}
 	}
-	o.Before, o.Accuracy[0] = before.f1()
-	o.After, o.Accuracy[1] = after.f1()
-	o.Surprise = [2]float64{before.surprise(), after.surprise()}
-	if !o.better() {
-		o.Reason = "no better on corrections held back"
-		return o
+	o.MacroF1, o.Accuracy = scores(rows, got, nil, classes)
+	o.Rivals = t.rivals(l, rows, got, h.Learned[o.Head])
+	for _, r := range o.Rivals {
+		if r.P > chance {
+			o.Reason = fmt.Sprintf("no better than %s, as far as %d corrections tell: better on %d, worse on %d", r.Name, r.N, r.Won, r.Lost)
+			return o
+		}
 	}
 	o.Taken = true
-	m := l.model
-	m.fit(rows, adaptOptions())
-	l.store(h, m, name, reader, max(1, math.Exp(temper)))
+	l.model.fit(rows, adaptOptions())
+	// So few corrections must not make a model surer: where they were let, sixty were off by .06 at the median, and now by .034.
+	l.store(h, t.shipped.Heads(), t.reader, max(1, likeliest(odds)))
 	return o
 }
 
-// slack is how much macro-F1 may fall where accuracy rises: with 300 corrections a rare class has some thirty rows, and
-// its F1 moves by twice this much from draw to draw.
-const slack = 0.03
-
-// better says whether what was learned is worth taking: the right classes must be less of a surprise, and either macro-F1
-// or, at nearly the same macro-F1, accuracy must have risen.
-func (o *Outcome) better() bool {
-	if o.Surprise[1] >= o.Surprise[0] {
-		return false
-	}
-	return o.After > o.Before || o.Accuracy[1] > o.Accuracy[0] && o.After > o.Before-slack
-}
-
-// store puts the fitted weights into the heads. The scale of the table stays: it is shared by all that was learned before.
-func (l *learner) store(h *classify.Heads, m *linear, name string, reader int, temperature float64) {
-	scale := l.head.Scale
-	head := l.head
-	head.Dense = nil
-	for _, w := range m.dense {
-		d := make([]int32, len(w))
-		for i, x := range w {
-			d[i] = int32(math.Round(x * unit * l.head.Temperature))
-		}
-		head.Dense = append(head.Dense, d)
-	}
-	n := m.classes
-	for id := range len(m.table) / n {
-		for k := range n {
-			w := step(float32(float64(m.table[id*n+k])*l.head.Temperature), scale, 1)
-			if w != l.read(uint32(id), k) {
-				l.write(uint32(id), k, w)
-			}
-		}
-	}
-	head.Temperature *= temperature
-	switch {
-	case name == "sentiment" && reader > 0:
-		h.Plain[reader-1], h.Foreign = head, true
-	case name == "sentiment":
-		h.Sentiment = head
-	default:
-		h.Topics[slices.IndexFunc(h.Topics, func(t classify.Head) bool { return t.Name == name })] = head
-	}
-}
-
-func (m *linear) clone() *linear {
-	n := &linear{classes: m.classes, table: slices.Clone(m.table)}
-	for _, w := range m.dense {
-		n.dense = append(n.dense, slices.Clone(w))
-	}
-	return n
-}
-
-// score counts hits per class.
-type score struct {
-	hit, labelled, predicted []float64
-	lost                     float64 // sum of −ln of the probability of the right class
-}
-
-func newScore(n int) *score {
-	return &score{hit: make([]float64, n), labelled: make([]float64, n), predicted: make([]float64, n)}
-}
-
-// surprise is the mean of −ln of the probability of the right class.
-func (s *score) surprise() float64 {
-	n := 0.0
-	for _, x := range s.labelled {
-		n += x
-	}
-	return s.lost / n
-}
-
-func (s *score) add(m *linear, rows []row) {
-	z := make([]float64, m.classes)
+// rivals compares the candidate's classes with those of what was there before. What the present model has learned from
+// it knows by heart, so it is compared on the others.
+func (t *trial) rivals(l *learner, rows []row, got []int, learned []uint32) []Rival {
+	classes := t.spec.Classes
+	shipped := make([]int, len(rows))
+	count := make([]int, len(classes))
 	for i := range rows {
-		m.logits(z, &rows[i], &rows[i].groups)
-		best := 0
-		for k := range z {
-			if z[k] > z[best] {
-				best = k
-			}
-		}
-		s.labelled[rows[i].label]++
-		s.predicted[best]++
-		if best == rows[i].label {
-			s.hit[best]++
-		}
-		softmax(z)
-		s.lost -= math.Log(max(z[rows[i].label], 1e-9))
+		a := l.model.answer(&rows[i])
+		shipped[i] = a.best()
+		count[rows[i].label]++
 	}
+	common := make([]int, len(rows))
+	most := slices.Index(count, slices.Max(count))
+	for i := range common {
+		common[i] = most
+	}
+	out := []Rival{
+		rival("the shipped model", t.shipped.Model(), rows, got, shipped, nil, len(classes)),
+		rival(fmt.Sprintf("always saying %q", classes[most]), "", rows, got, common, nil, len(classes)),
+	}
+	if t.present == nil {
+		return out
+	}
+	old := newLearner(t.present, t.spec, t.reader)
+	if old == nil {
+		return out
+	}
+	own := make([]int, len(rows))
+	known := make([]bool, len(rows))
+	for i, r := range old.rows(t.present, t.mine) {
+		a := old.model.answer(&r)
+		own[i] = a.best()
+		_, known[i] = slices.BinarySearch(learned, t.mine[i].digest())
+	}
+	return append(out, rival("the tenant's present model", t.present.Model(), rows, got, own, known, len(classes)))
 }
 
-// f1 is the macro-F1 over the classes that occur, and the accuracy.
-func (s *score) f1() (macro, accuracy float64) {
-	n, hits, rows := 0.0, 0.0, 0.0
-	for k := range s.hit {
-		if s.labelled[k] > 0 {
-			n++
-			macro += 2 * s.hit[k] / (s.labelled[k] + s.predicted[k])
+// rival compares two lists of classes; known are rows to leave out.
+func rival(name, model string, rows []row, got, other []int, known []bool, classes int) Rival {
+	r := Rival{Name: name, Model: model}
+	for i := range rows {
+		if known != nil && known[i] {
+			continue
 		}
-		hits += s.hit[k]
-		rows += s.labelled[k]
+		r.N++
+		switch right, also := got[i] == rows[i].label, other[i] == rows[i].label; {
+		case right && !also:
+			r.Won++
+		case also && !right:
+			r.Lost++
+		}
 	}
-	return macro / n, hits / rows
+	r.MacroF1, r.Accuracy = scores(rows, other, known, classes)
+	r.P = signTest(r.Won, r.Lost)
+	return r
+}
+
+// signTest is the probability that a fair coin shows heads at least so many times.
+func signTest(heads, tails int) float64 {
+	lg := func(n int) float64 { v, _ := math.Lgamma(float64(n + 1)); return v }
+	n, p := heads+tails, 0.0
+	for k := heads; k <= n; k++ {
+		p += math.Exp(lg(n) - lg(k) - lg(n-k) - float64(n)*math.Ln2)
+	}
+	return min(p, 1)
+}
+
+// scores are the macro-F1 over the classes that occur and the accuracy of a list of classes; skip are rows to leave out.
+func scores(rows []row, got []int, skip []bool, classes int) (macro, accuracy float64) {
+	hit, labelled, said := make([]float64, classes), make([]float64, classes), make([]float64, classes)
+	n, hits := 0.0, 0.0
+	for i := range rows {
+		if skip != nil && skip[i] {
+			continue
+		}
+		n++
+		labelled[rows[i].label]++
+		said[got[i]]++
+		if got[i] == rows[i].label {
+			hit[got[i]]++
+			hits++
+		}
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	occur := 0.0
+	for k := range hit {
+		if labelled[k] > 0 {
+			occur++
+			macro += 2 * hit[k] / (labelled[k] + said[k])
+		}
+	}
+	return macro / occur, hits / n
 }

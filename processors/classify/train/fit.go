@@ -196,30 +196,36 @@ func (m *linear) once(rows []row, o Options) {
 	}
 }
 
-// temperature returns what the log odds must be divided by so that the rows are likeliest, found by bisection of the
-// slope.
+// temperature returns what the log odds must be divided by so that the rows are likeliest.
 func (m *linear) temperature(rows []row) float64 {
-	z := make([]float64, m.classes)
+	all := make([]answer, len(rows))
+	for i := range rows {
+		all[i] = m.answer(&rows[i])
+	}
+	return likeliest(all)
+}
+
+// likeliest returns what the log odds of answers must be divided by so that the right classes are likeliest, found by
+// bisection of the slope; 1 where there are none.
+func likeliest(all []answer) float64 {
 	slope := func(t float64) float64 { // of the likelihood by 1/t
 		s := 0.0
-		for i := range rows {
-			r := &rows[i]
-			m.logits(z, r, &r.groups)
-			raw := append([]float64(nil), z...)
-			for k := range z {
-				z[k] /= t
+		for _, a := range all {
+			p := slices.Clone(a.z)
+			for k := range p {
+				p[k] /= t
 			}
-			softmax(z)
+			softmax(p)
 			mean := 0.0
-			for k := range z {
-				mean += z[k] * raw[k]
+			for k := range p {
+				mean += p[k] * a.z[k]
 			}
-			s += r.weight * (raw[r.label] - mean)
+			s += a.weight * (a.z[a.label] - mean)
 		}
 		return s
 	}
 	lo, hi := 0.3, 5.0
-	if len(rows) == 0 {
+	if len(all) == 0 {
 		return 1
 	}
 	for range 25 {

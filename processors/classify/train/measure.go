@@ -60,12 +60,9 @@ func LeaveOut(c *classify.Classifier, plan []Source, open func(string) (io.ReadC
 		return nil, err
 	}
 	var out []classify.CardData
-	column := 0
 	for _, spec := range headClasses[1:] {
-		at := column
-		column += len(spec.classes)
-		t := corpora[spec.name]
-		if t == nil || spec.name == "junk" || spec.name == "churn" {
+		t := corpora[spec.Name]
+		if t == nil || spec.Name == "junk" || spec.Name == "churn" {
 			continue
 		}
 		for _, source := range sources(t.train) {
@@ -87,12 +84,12 @@ func LeaveOut(c *classify.Classifier, plan []Source, open func(string) (io.ReadC
 				continue
 			}
 			h := c.Heads().Clone()
-			trainTopic(c, h, spec.name, spec.classes, at, kept, topicOptions(o))
-			r, err := c.With(h).Evaluate(&left, axisOf[spec.name], stopped)
+			trainTopic(c, h, spec, kept, topicOptions(o))
+			r, err := c.With(h).Evaluate(&left, axisOf[spec.Name], stopped)
 			if err != nil {
 				return nil, fmt.Errorf("leave %s out: %w", source, err)
 			}
-			out = append(out, scoreOf(source, spec.name+" left out", r))
+			out = append(out, scoreOf(source, spec.Name+" left out", r))
 		}
 	}
 	return out, nil

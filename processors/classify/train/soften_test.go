@@ -44,7 +44,7 @@ func TestTheTemperatureIsThatOfStrangers(t *testing.T) {
 	source := func(words [3]string, origin string, n int) (out []Row) {
 		for i := range n {
 			for k, word := range words {
-				out = append(out, Row{Text: fmt.Sprintf("the %s thing number %d is here", word, i), Label: headClasses[0].classes[k], Lang: "en", Weight: 1, source: origin})
+				out = append(out, Row{Text: fmt.Sprintf("the %s thing number %d is here", word, i), Label: headClasses[0].Classes[k], Lang: "en", Weight: 1, source: origin})
 			}
 		}
 		return out

@@ -1,18 +1,19 @@
 package train
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/earshot/earshot/processors/classify"
 )
 
 // Source is one file of labelled rows in a plan.
@@ -29,43 +30,54 @@ type Source struct {
 // ReadPlan reads a plan: seven columns with tabs between, in the order of [Source]; "-" is no entry, "# " a comment.
 func ReadPlan(r io.Reader) ([]Source, error) {
 	var out []Source
-	s := bufio.NewScanner(r)
-	for line := 1; s.Scan(); line++ {
-		if strings.TrimSpace(s.Text()) == "" || strings.HasPrefix(s.Text(), "# ") {
-			continue
+	err := classify.EachLine(r, func(n int, line []byte) error {
+		if strings.HasPrefix(string(line), "# ") {
+			return nil
 		}
-		c := strings.Split(s.Text(), "\t")
-		if len(c) != 7 {
-			return nil, fmt.Errorf("plan, line %d: %d columns, want 7 with tabs between", line, len(c))
+		src, err := readSource(string(line))
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
 		}
-		src := Source{Head: c[0], Use: c[1], File: c[2], Licence: c[5], Origin: c[6]}
-		if _, ok := classesOf(src.Head); !ok || src.Use != "train" && src.Use != "join" && src.Use != "dev" && src.Use != "test" && src.Use != "hold" {
-			return nil, fmt.Errorf("plan, line %d: head %q or use %q is unknown; heads are sentiment, intent, element, stage, junk, churn, uses train, join, dev, test and hold", line, c[0], c[1])
-		}
-		if c[3] != "-" {
-			src.Labels = map[string]string{}
-			for _, pair := range strings.Split(c[3], ",") {
-				from, to, ok := strings.Cut(pair, "=")
-				if !ok {
-					return nil, fmt.Errorf("plan, line %d: %q is no label=class", line, pair)
-				}
-				src.Labels[from] = to
-			}
-		}
-		w, err := strconv.ParseFloat(c[4], 64)
-		if err != nil || w <= 0 {
-			return nil, fmt.Errorf("plan, line %d: weight %q is no number above 0", line, c[4])
-		}
-		src.Weight = w
 		out = append(out, src)
-	}
-	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("plan: read: %w", err)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("plan, %w", err)
 	}
 	if len(out) == 0 {
 		return nil, errors.New("plan: it names no file")
 	}
 	return out, nil
+}
+
+func readSource(line string) (Source, error) {
+	c := strings.Split(line, "\t")
+	if len(c) != 7 {
+		return Source{}, fmt.Errorf("%d columns, want 7 with tabs between", len(c))
+	}
+	for i := range c {
+		c[i] = strings.TrimSpace(c[i])
+	}
+	src := Source{Head: c[0], Use: c[1], File: c[2], Licence: c[5], Origin: c[6]}
+	if _, ok := classesOf(src.Head); !ok || src.Use != "train" && src.Use != "join" && src.Use != "dev" && src.Use != "test" && src.Use != "hold" {
+		return Source{}, fmt.Errorf("head %q or use %q is unknown; heads are sentiment, intent, element, stage, junk, churn, uses train, join, dev, test and hold", c[0], c[1])
+	}
+	if c[3] != "-" {
+		src.Labels = map[string]string{}
+		for _, pair := range strings.Split(c[3], ",") {
+			from, to, ok := strings.Cut(pair, "=")
+			if !ok {
+				return Source{}, fmt.Errorf("%q is no label=class", pair)
+			}
+			src.Labels[classify.PlainLabel(from)] = classify.PlainLabel(to)
+		}
+	}
+	w, err := strconv.ParseFloat(c[4], 64)
+	if err != nil || !(w > 0) || math.IsInf(w, 0) {
+		return Source{}, fmt.Errorf("weight %q is no number above 0", c[4])
+	}
+	src.Weight = w
+	return src, nil
 }
 
 // Row is one labelled text.
@@ -75,6 +87,7 @@ type Row struct {
 	Lang   string  `json:"lang"`
 	Weight float64 `json:"-"`
 	source string  // its set, by the address or name before the first comma of the plan's origin
+	line   int     // in its file
 }
 
 // join makes longer texts of short ones, two to four in a row after a shuffle that is always the same. What one says for and
@@ -109,23 +122,21 @@ func join(rows []Row) (out []Row) {
 }
 
 // ReadRows reads labelled JSONL, {"text":…,"label":…,"lang":…} a line, and returns the first 16 hex digits of its SHA-256.
+// Labels come without blanks around them, in lower case.
 func ReadRows(r io.Reader) ([]Row, string, error) {
 	h := sha256.New()
-	s := bufio.NewScanner(io.TeeReader(r, h))
-	s.Buffer(make([]byte, 64<<10), 4<<20)
 	var rows []Row
-	for line := 1; s.Scan(); line++ {
-		if strings.TrimSpace(s.Text()) == "" {
-			continue
+	err := classify.EachLine(io.TeeReader(r, h), func(n int, line []byte) error {
+		row := Row{line: n}
+		if err := classify.DecodeLine(line, &row); err != nil {
+			return fmt.Errorf("line %d: %w; each line must be {\"text\":…,\"label\":…}", n, err)
 		}
-		var row Row
-		if err := json.Unmarshal(s.Bytes(), &row); err != nil {
-			return nil, "", fmt.Errorf("line %d: %w; each line must be {\"text\":…,\"label\":…}", line, err)
-		}
+		row.Label = classify.PlainLabel(row.Label)
 		rows = append(rows, row)
-	}
-	if err := s.Err(); err != nil {
-		return nil, "", fmt.Errorf("read: %w", err)
+		return nil
+	})
+	if err != nil {
+		return nil, "", err
 	}
 	return rows, hex.EncodeToString(h.Sum(nil)[:8]), nil
 }

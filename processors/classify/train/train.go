@@ -11,23 +11,13 @@ import (
 	"github.com/earshot/earshot/processors/classify"
 )
 
-// headClasses are the classes of every head, in the order of the columns of the topic table.
-var headClasses = []struct {
-	name    string
-	classes []string
-}{
-	{"sentiment", []string{"negative", "neutral", "positive"}},
-	{"intent", []string{"complaint", "praise", "question", "request", "churn_notice", "other"}},
-	{"element", []string{"product", "service", "image", "unspecified"}},
-	{"stage", []string{"presale", "sale", "aftersale", "none"}},
-	{"junk", []string{"ham", "spam"}},
-	{"churn", []string{"stay", "leave"}},
-}
+// headClasses are the heads that can be learned, polarity first.
+var headClasses = classify.KnownHeads()
 
 func classesOf(head string) ([]string, bool) {
 	for _, h := range headClasses {
-		if h.name == head {
-			return h.classes, true
+		if h.Name == head {
+			return h.Classes, true
 		}
 	}
 	return nil, false
@@ -58,16 +48,13 @@ func Train(c *classify.Classifier, plan []Source, open func(name string) (io.Rea
 	}
 	// The topic heads read the probabilities of polarity, so they are fitted on top of the new weights.
 	c = c.With(h)
-	column := 0
 	for _, spec := range headClasses[1:] {
-		at := column
-		column += len(spec.classes)
-		t := corpora[spec.name]
+		t := corpora[spec.Name]
 		if t == nil {
 			continue
 		}
-		say("%s: %d rows, %d held back", spec.name, len(t.train), len(t.dev))
-		trainTopic(c, h, spec.name, spec.classes, at, t, topicOptions(o))
+		say("%s: %d rows, %d held back", spec.Name, len(t.train), len(t.dev))
+		trainTopic(c, h, spec, t, topicOptions(o))
 	}
 	if h.Card.Scores, err = measure(c.With(h), plan, open); err != nil {
 		return nil, err
@@ -124,7 +111,7 @@ func gather(plan []Source, open func(string) (io.ReadCloser, error)) (map[string
 				continue
 			}
 			if !slices.Contains(classes, class) {
-				return nil, nil, fmt.Errorf("%s: label %q is no class of %s; map it in the plan, or leave it out", s.File, class, s.Head)
+				return nil, nil, fmt.Errorf("%s, line %d: label %q is no class of %s, which are %s; map it in the plan, or leave it out", s.File, r.line, class, s.Head, strings.Join(classes, ", "))
 			}
 			r.Label, r.Weight, r.source = class, s.Weight, origin
 			n++
@@ -155,7 +142,7 @@ func gather(plan []Source, open func(string) (io.ReadCloser, error)) (map[string
 func classAt(classes []string, label string) int { return slices.Index(classes, label) }
 
 func sentimentRows(c *classify.Classifier, rows []Row) []row {
-	classes := headClasses[0].classes
+	classes := headClasses[0].Classes
 	var out []row
 	for _, r := range rows {
 		f := c.Extract(classify.Input{Text: r.Text, Language: r.Lang})
@@ -177,7 +164,7 @@ func fitSentiment(c *classify.Classifier, train []Row, o Options) *linear {
 
 func trainSentiment(c *classify.Classifier, h *classify.Heads, s *corpus, o Options, say Progress) {
 	m := fitSentiment(c, s.train, o)
-	h.Sentiment = m.head("sentiment", headClasses[0].classes, 0, 6e-3)
+	h.Sentiment = m.head("sentiment", headClasses[0].Classes, 0, 6e-3)
 	q := h.Sentiment.Scale
 	for i := range 1 << classify.SentimentBits {
 		for k := range 3 {
@@ -202,7 +189,8 @@ func topicRows(c *classify.Classifier, classes []string, rows []Row) []row {
 	return out
 }
 
-func trainTopic(c *classify.Classifier, h *classify.Heads, name string, classes []string, at int, t *corpus, o Options) {
+func trainTopic(c *classify.Classifier, h *classify.Heads, spec classify.Head, t *corpus, o Options) {
+	name, classes, at := spec.Name, spec.Classes, spec.At
 	rows := topicRows(c, classes, t.train)
 	balance(rows, len(classes), o.Balance)
 	n := len(classes)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func rows(n int) string {
 	var b strings.Builder
 	for i := range n {
 		for label, word := range [3]string{"zonkish", "middling", "blorpish"} {
-			fmt.Fprintf(&b, "{\"text\":\"the %s thing number %d is here\",\"label\":%q,\"lang\":\"en\"}\n", word, i, headClasses[0].classes[label])
+			fmt.Fprintf(&b, "{\"text\":\"the %s thing number %d is here\",\"label\":%q,\"lang\":\"en\"}\n", word, i, headClasses[0].Classes[label])
 		}
 	}
 	return b.String()
@@ -104,11 +105,31 @@ func TestFaultsOfAPlanNameTheLine(t *testing.T) {
 		}
 	}
 	p, _ := ReadPlan(strings.NewReader(plan))
-	open := func(string) (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader("{\"text\":\"x\",\"label\":\"blue\"}")), nil
+	for file, want := range map[string]string{
+		"\n{\"text\":\"x\",\"label\":\"blue\"}":        `a.jsonl, line 2: label "blue" is no class of sentiment, which are negative, neutral, positive`,
+		"{\"text\":\"x\",\"label\":[]}":                "a.jsonl: line 1: label is of the type array, want string",
+		strings.Repeat("x", classify.MaxLine+1) + "\n": "a.jsonl: line 1: is longer than",
+	} {
+		open := func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(file)), nil }
+		if _, _, err := gather(p, open); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
-	if _, _, err := gather(p, open); err == nil || !strings.Contains(err.Error(), `"blue" is no class of sentiment`) {
-		t.Errorf("%v, want the unknown label named", err)
+}
+
+func TestPlansAndRowsAreReadAsPeopleSaveThem(t *testing.T) {
+	saved := func(s string) string { return "\ufeff" + strings.ReplaceAll(s, "\n", "\r\n") }
+	want, err := ReadPlan(strings.NewReader(plan))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := strings.NewReplacer("negative=spam,", " Negative = SPAM ,", "\tours", "\t ours ").Replace(plan)
+	if got, err := ReadPlan(strings.NewReader(saved(wide))); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	rows, _, err := ReadRows(strings.NewReader(saved("{\"text\":\"a\",\"label\":\" Positive \"}\n\n{\"text\":\"b\",\"label\":\"ham\"}\n")))
+	if err != nil || !reflect.DeepEqual(rows, []Row{{Text: "a", Label: "positive", line: 1}, {Text: "b", Label: "ham", line: 3}}) {
+		t.Errorf("%+v, %v", rows, err)
 	}
 }
 
