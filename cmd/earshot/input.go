@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,23 +30,51 @@ func openInput(env *environment, args []string) (io.ReadCloser, string, error) {
 // maxLine is the longest line a command reads: the largest event, with room for the envelope.
 const maxLine = 2 * schemas.MaxEventBytes
 
-// lines calls f for every line that is not blank, with its number from 1.
+// lines calls f for every line that is not blank, with its number from 1. A line over maxLine ends the reading.
 func lines(r io.Reader, name string, f func(number int, line []byte) error) error {
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 64<<10), maxLine)
-	n := 0
-	for s.Scan() {
-		n++
-		if line := bytes.TrimSpace(s.Bytes()); len(line) > 0 {
-			if err := f(n, line); err != nil {
+	return eachLine(r, name, func(n int, line []byte) error {
+		if line == nil {
+			return fmt.Errorf("%s, line %d: %w", name, n, errLongLine)
+		}
+		return f(n, line)
+	})
+}
+
+var errLongLine = fmt.Errorf("is longer than the %d bytes that a line may have; split it", maxLine)
+
+// eachLine is lines, but a line over maxLine is nil. The mark that some programs begin UTF-8 with is left out, and so is
+// the carriage return of a line's end.
+func eachLine(r io.Reader, name string, f func(number int, line []byte) error) error {
+	b := bufio.NewReaderSize(r, 64<<10)
+	var line []byte
+	for n := 1; ; n++ {
+		line = line[:0]
+		err := bufio.ErrBufferFull
+		for errors.Is(err, bufio.ErrBufferFull) {
+			var part []byte
+			if part, err = b.ReadSlice('\n'); len(line) <= maxLine { // what is longer is read over, not kept
+				line = append(line, part...)
+			}
+		}
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("%s, line %d: %w", name, n, err)
+		}
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+		}
+		long := len(line) > maxLine
+		if whole := bytes.TrimSpace(line); long || len(whole) > 0 {
+			if long {
+				whole = nil
+			}
+			if err := f(n, whole); err != nil {
 				return err
 			}
 		}
+		if err == io.EOF {
+			return nil
+		}
 	}
-	if err := s.Err(); err != nil {
-		return fmt.Errorf("%s, line %d: %w; a line may have %d bytes", name, n+1, err, maxLine)
-	}
-	return nil
 }
 
 // parseMoment reads a point in time: a date, a time in RFC 3339, or how long before now it was.
