@@ -112,6 +112,22 @@ func (a *analysis) urgency(l *schemas.Labels, neg float32) {
 	}
 }
 
+// worst names the theme that is spoken of worst, ": Rude staff"; empty: none is.
+func (a *analysis) worst(ms []schemas.Mention) string {
+	id, least := "", float32(0)
+	for i := range ms {
+		if ms[i].Theme != "" && ms[i].Polarity < least {
+			id, least = ms[i].Theme, ms[i].Polarity
+		}
+	}
+	for i := range a.c.themes {
+		if t := &a.c.themes[i]; id != "" && t.ID == id {
+			return ": " + t.Name
+		}
+	}
+	return ""
+}
+
 // churn sets the risk that the customer leaves, with every reason that raised it.
 func (a *analysis) churn(in *Input, l *schemas.Labels) {
 	neg := float32(a.p[0])
@@ -122,7 +138,7 @@ func (a *analysis) churn(in *Input, l *schemas.Labels) {
 	if neg > 0.5 {
 		risk = 0.1 + float32(0.4*(neg-0.5))
 		if neg > 0.8 {
-			l.ChurnReasons = append(l.ChurnReasons, "strongly negative")
+			l.ChurnReasons = append(l.ChurnReasons, "strongly negative"+a.worst(l.Mentions))
 		}
 	}
 	if a.count[senseRepeat] > 0 && neg > 0.3 {
