@@ -279,7 +279,7 @@ func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 			if q.class == senseQuestion && q.weight < 1 && i != a.clauses[at].first {
 				continue // "how" and "can" ask only where a clause begins
 			}
-			if q.class == senseWish && q.weight > 1 && i != a.clauses[at].first {
+			if (q.class == senseWish || q.class == senseRequest) && q.weight > 1 && i != a.clauses[at].first {
 				continue // "add a dark mode" wishes, "to add insult" does not
 			}
 			a.total[q.class] += q.weight

@@ -193,6 +193,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 	l.loadEmoji()
 	l.loadSenses()
 	l.loadCues("cues.en.tsv")
+	l.loadCues("cues.implied.tsv")
 	l.loadCues("cues.zh.tsv")
 	l.loadPairs()
 	l.loadKnown()
