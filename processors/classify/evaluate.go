@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -194,11 +195,15 @@ func readRows(r io.Reader) ([]evalRow, error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 64<<10), 4<<20)
 	for line := 1; s.Scan(); line++ {
-		if len(strings.TrimSpace(s.Text())) == 0 {
+		text := bytes.TrimSpace(s.Bytes())
+		if line == 1 {
+			text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // the mark that some programs begin UTF-8 with
+		}
+		if len(text) == 0 {
 			continue
 		}
 		var row evalRow
-		if err := json.Unmarshal(s.Bytes(), &row); err != nil {
+		if err := json.Unmarshal(text, &row); err != nil {
 			return nil, fmt.Errorf("evaluate: line %d: %w", line, err)
 		}
 		rows = append(rows, row)
