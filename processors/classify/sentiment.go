@@ -103,12 +103,12 @@ func (a *analysis) document() (v vector) {
 	return v
 }
 
-// plainly says whether a short text speaks of things only badly (−1), or only well (1), in words that say so by themselves:
-// "Nobody answered for three days." Such texts are too few among the rows that were learned from for their words to weigh
-// what they say.
+// plainly says whether a text speaks of things only badly (−1), or only well (1), in words that say so by themselves: "Nobody
+// answered for three days." Such texts are too few among the rows that were learned from for their words to weigh what they
+// say. The shorter the text, the less else it can mean.
 func (a *analysis) plainly(v *vector, ms []schemas.Mention) int {
 	set := &a.c.setting
-	if a.region != english || len(a.tokens) > int(set.PlainTokens) || v.dense[denseCondition] != 0 || a.questions > 0 ||
+	if a.region != english || v.dense[denseCondition] != 0 || a.questions > 0 ||
 		a.total[senseQuestion] >= 0.9 || a.total[senseWish] >= 0.5 || a.count[senseRequest] > 0 {
 		return 0
 	}
@@ -187,7 +187,8 @@ func (a *analysis) probabilities(v *vector) [3]float64 {
 	soft := head.softness(v.several, v.dense[:])
 	head.logits(&z, soft, v.dense[:], &on, weighted{v.words[:], v.wordCount}, weighted{v.grams[:], v.gramCount})
 	if v.plain != 0 {
-		z[1+v.plain] += float64(a.c.setting.PlainOdds) * head.Temperature / soft
+		odds := min(float64(a.c.setting.PlainOdds)/float64(len(a.tokens)), float64(a.c.setting.PlainMost))
+		z[1+v.plain] += float64(odds * head.Temperature / soft)
 	}
 	softmax(z[:3])
 	return [3]float64(z[:3])
