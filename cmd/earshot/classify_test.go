@@ -79,6 +79,10 @@ func TestClassifyReportsBadLinesAndGoesOn(t *testing.T) {
 		{"nothing to classify", `{"language":"en"}`, "has neither text nor rating"},
 		{"a rating off its scale", `{"rating":6}`, "off its scale"},
 		{"broken JSON", `{"text":`, "is not an object such as"},
+		{"Latin-1", "{\"text\":\"caf\xe9\"}", "is not UTF-8"},
+		{"an endless line", `{"text":"` + strings.Repeat("a", maxLine) + `"}`, "is longer than"},
+		{"an unknown stage", `{"text":"ok","stage_hint":"presales"}`, `stage_hint "presales" is none of presale, sale, aftersale`},
+		{"an unknown order state", `{"text":"ok","order_state":"gone"}`, "is none of delivered"},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			var out, faults bytes.Buffer
@@ -90,6 +94,35 @@ func TestClassifyReportsBadLinesAndGoesOn(t *testing.T) {
 				t.Errorf("%q: the good line after it is missing", out.String())
 			}
 		})
+	}
+}
+
+func TestClassifyTakesWhatIsKnownOfTheText(t *testing.T) {
+	for _, c := range []struct{ claim, in, want string }{
+		{"the id comes back as it was", `{"id":17,"text":"ok"}`, `{"id":17,"polarity"`},
+		{"an id may be a word", `{"id":"a-1","text":"ok"}`, `{"id":"a-1",`},
+		{"the words have a polarity of their own", `{"text":"Terrible quality, it broke.","rating":5}`, `"sentiment_text":"negative"`},
+		{"five stars for bad words disagree", `{"text":"Terrible quality, it broke.","rating":5}`, `"rating_disagrees":true`},
+		{"five stars for good words agree", `{"text":"I love it!","rating":5}`, `"rating_disagrees":false`},
+		{"a stage hint is the stage", `{"text":"The clerk was rude.","stage_hint":"presale"}`, `"facet":"presale"`},
+		{"so is the state of the order", `{"text":"The clerk was rude.","order_state":"returned"}`, `"facet":"aftersale"`},
+		{"the stage hint goes before it", `{"text":"The clerk was rude.","order_state":"returned","stage_hint":"sale"}`, `"stage":"sale"`},
+		{"the question says what is meant", `{"text":"Terrible!","question_text":"How was the delivery?"}`, `"element":"service"`},
+		{"an element hint stands where none is named", `{"text":"Wonderful!","element_hint":"image"}`, `"element":"image"`},
+		{"an agent is owed no answer", `{"text":"Sorry for the delay.","actor_kind":"agent"}`, `"response_needed":false`},
+		{"a mark at the head of the file is no text", "\xef\xbb\xbf{\"text\":\"ok\"}", `"quality":"ok"`},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			var out, faults bytes.Buffer
+			err := classifyLines(shipped(t), strings.NewReader(c.in+"\r\n\r\n{\"text\":\"ok\"}"), "in", &out, &faults)
+			if rows := strings.SplitAfter(out.String(), "\n"); err != nil || len(rows) != 3 || !strings.Contains(rows[0], c.want) {
+				t.Errorf("%v, %s%s; want %s in the first of two lines", err, out.String(), faults.String(), c.want)
+			}
+		})
+	}
+	var out, faults bytes.Buffer
+	if classifyLines(shipped(t), strings.NewReader(`{"text":"ok"}`), "in", &out, &faults); strings.Contains(out.String(), "rating_disagrees") || strings.Contains(out.String(), `"id"`) {
+		t.Errorf("%s: nothing was rated and no id given", out.String())
 	}
 }
 

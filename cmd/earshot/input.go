@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/schemas"
+	"github.com/earshot/earshot/schemas/ndjson"
 )
 
 // openInput opens the file that a command was given, or standard input for "-".
@@ -29,23 +29,26 @@ func openInput(env *environment, args []string) (io.ReadCloser, string, error) {
 // maxLine is the longest line a command reads: the largest event, with room for the envelope.
 const maxLine = 2 * schemas.MaxEventBytes
 
-// lines calls f for every line that is not blank, with its number from 1.
+// lines calls f for every line that is not blank, with its number from 1. A line over maxLine ends the reading.
 func lines(r io.Reader, name string, f func(number int, line []byte) error) error {
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 64<<10), maxLine)
-	n := 0
-	for s.Scan() {
-		n++
-		if line := bytes.TrimSpace(s.Bytes()); len(line) > 0 {
-			if err := f(n, line); err != nil {
-				return err
-			}
+	return eachLine(r, func(n int, line []byte) error {
+		if line == nil {
+			return fmt.Errorf("%s, line %d: %w", name, n, errLongLine)
 		}
-	}
-	if err := s.Err(); err != nil {
-		return fmt.Errorf("%s, line %d: %w; a line may have %d bytes", name, n+1, err, maxLine)
-	}
-	return nil
+		return f(n, line)
+	})
+}
+
+var errLongLine = fmt.Errorf("is longer than the %d bytes that a line may have; split it", maxLine)
+
+// eachLine is lines, but a line over maxLine is nil.
+func eachLine(r io.Reader, f func(number int, line []byte) error) error {
+	return ndjson.Each(r, maxLine, func(n int, line []byte) error {
+		if line != nil {
+			line = bytes.TrimSpace(line)
+		}
+		return f(n, line)
+	})
 }
 
 // parseMoment reads a point in time: a date, a time in RFC 3339, or how long before now it was.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/earshot/earshot/processors/classify"
 )
 
 var update = flag.Bool("update", false, "rewrite the parts of README.md that are made from the code")
@@ -111,6 +113,37 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 		}
 	}
 }
+
+// The figures of the classifier in the README are those of the model in the program: whoever changes rules or weights measures
+// again. The gold rows are here, so that their figures are held too.
+func TestReadmeMeasuredTheModelInTheProgram(t *testing.T) {
+	c := shipped(t)
+	text := readText(t, readme)
+	if want := "`" + c.Model() + "`"; !strings.Contains(text, want) {
+		t.Errorf("README.md does not name the model %s: measure again with earshot evaluate, then write figures and name", want)
+	}
+	var gold []byte
+	for _, file := range []string{"gold.jsonl", "gold.written.jsonl"} {
+		gold = append(gold, readText(t, "../../processors/classify/testdata/"+file)...)
+	}
+	for _, axis := range []classify.Axis{classify.AxisPolarity, classify.AxisElement, classify.AxisIntent, classify.AxisStage, classify.AxisS5} {
+		r, err := c.Evaluate(bytes.NewReader(gold), axis, processorTime)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := string(axis)
+		if axis == classify.AxisS5 {
+			name = "5S"
+		}
+		row := fmt.Sprintf("| all our rows: %s | %d | – | %s | %s | %s |", name, r.N, decimals(r.Accuracy), decimals(r.MacroF1), decimals(r.MacroRecall))
+		if !strings.Contains(text, row) {
+			t.Errorf("README.md does not say %s", row)
+		}
+	}
+}
+
+// decimals is a share as the tables write it: .654.
+func decimals(x float64) string { return strings.TrimPrefix(fmt.Sprintf("%.3f", x), "0") }
 
 // A decision says in which situation what was chosen instead of what, and what follows, in a length that is read. A new
 // reader meets the README first, so that has a bound too.

@@ -28,6 +28,7 @@ type clause struct {
 	mark        byte
 	contrast    bool // begins with "but"
 	concede     bool // begins with "although"
+	despite     bool // begins with "despite", which concedes no sentence but a thing
 	cond        bool
 	order       bool    // begins with "do" or "don't"
 	pos, neg    float32 // sums of valence, neg ≤ 0
@@ -55,6 +56,7 @@ type cueHit struct {
 	clause     int32
 	polarity   float32
 	own        bool
+	negated    bool
 }
 
 type senseHit struct {
@@ -183,15 +185,19 @@ func (a *analysis) segment(seg *segment) {
 			a.shut(i)
 			a.open(i, seg)
 		}
+		if c := &a.clauses[len(a.clauses)-1]; c.despite && i >= c.first+3 && a.table.nodes[a.table.step(0, a.tokens[i].hash)].subject {
+			a.shut(i)
+			a.open(i, seg)
+		}
 		a.learn(i, seg.first)
 		state := a.table.step(0, a.tokens[i].hash)
 		a.bestState = 0
 		if state != 0 {
-			a.follow(state, i, i+1, seg.last, 2)
+			a.follow(state, i, i+1, seg.last, 2, false)
 		}
 		if a.tokens[i].number {
 			if state = a.table.step(0, numHash); state != 0 {
-				a.follow(state, i, i+1, seg.last, 2)
+				a.follow(state, i, i+1, seg.last, 2, false)
 			}
 		}
 		if a.bestState != 0 && i >= a.consumed {
@@ -200,22 +206,25 @@ func (a *analysis) segment(seg *segment) {
 	}
 }
 
-// follow visits every pattern that starts at token i, from a state reached before token j.
-func (a *analysis) follow(state, i, j, end int32, gaps int) {
+// follow visits every pattern that starts at token i, from a state reached before token j. turned: a negation stood in a gap,
+// as in "the delivery was not late".
+func (a *analysis) follow(state, i, j, end int32, gaps int, turned bool) {
 	t := a.table
 	for {
 		n := &t.nodes[state]
-		a.visit(n, state, i, j)
+		a.visit(n, state, i, j, turned)
 		if n.gap != 0 && gaps > 0 {
+			turned := turned
 			for k := j; k < end && k <= j+gapTokens; k++ {
 				if to := t.step(n.gap, a.tokens[k].hash); to != 0 {
-					a.follow(to, i, k+1, end, gaps-1)
+					a.follow(to, i, k+1, end, gaps-1, turned)
 				}
 				if a.tokens[k].number {
 					if to := t.step(n.gap, numHash); to != 0 {
-						a.follow(to, i, k+1, end, gaps-1)
+						a.follow(to, i, k+1, end, gaps-1, turned)
 					}
 				}
+				turned = turned || a.turns(k)
 			}
 		}
 		if !n.kids || j >= end {
@@ -223,7 +232,7 @@ func (a *analysis) follow(state, i, j, end int32, gaps int) {
 		}
 		if a.tokens[j].number {
 			if to := t.step(state, numHash); to != 0 {
-				a.follow(to, i, j+1, end, gaps)
+				a.follow(to, i, j+1, end, gaps, turned)
 			}
 		}
 		if state = t.step(state, a.tokens[j].hash); state == 0 {
@@ -233,16 +242,24 @@ func (a *analysis) follow(state, i, j, end int32, gaps int) {
 	}
 }
 
+// turns says whether a token by itself turns what follows, or begins what stands against what came before.
+func (a *analysis) turns(i int32) bool {
+	mod := a.table.nodes[a.table.step(0, a.tokens[i].hash)].mod
+	return mod == negate || mod == contrast
+}
+
 // visit takes what is known of the pattern that covers tokens [i, j).
-func (a *analysis) visit(n *node, state, i, j int32) {
+func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 	if (n.hasValence || n.mod != noMod) && (a.bestState == 0 || j > a.bestEnd) {
 		a.bestState, a.bestEnd = state, j
 	}
 	at := int32(len(a.clauses) - 1)
-	negated := i < a.negUntil
+	// "Nobody answered, nobody called", "promised two lamps and sent none": a pattern that begins or ends in a negation says by
+	// itself what was not. In Chinese two negations cancel.
+	negated := i < a.negUntil && (a.tokens[i].kind == hanToken || !a.turns(i)) || turned && !a.turns(i) && !a.turns(j-1)
 	for k := n.cue; k >= 0; k = a.table.cues[k].next {
 		q := &a.table.cues[k]
-		h := cueHit{theme: q.theme, start: i, end: j, clause: at, polarity: q.polarity, own: q.own}
+		h := cueHit{theme: q.theme, start: i, end: j, clause: at, polarity: q.polarity, own: q.own, negated: negated}
 		if negated {
 			h.polarity *= -0.7
 		}
@@ -263,7 +280,7 @@ func (a *analysis) visit(n *node, state, i, j int32) {
 			if q.class == senseQuestion && q.weight < 1 && i != a.clauses[at].first {
 				continue // "how" and "can" ask only where a clause begins
 			}
-			if q.class == senseWish && q.weight > 1 && i != a.clauses[at].first {
+			if (q.class == senseWish || q.class == senseRequest) && q.weight > 1 && i != a.clauses[at].first {
 				continue // "add a dark mode" wishes, "to add insult" does not
 			}
 			a.total[q.class] += q.weight
@@ -296,7 +313,7 @@ func (a *analysis) apply(i int32, seg *segment) {
 	case boost:
 		a.boost, a.boostUntil = a.boost*n.modValue, end+2
 		return
-	case contrast, concede:
+	case contrast, concede, despite:
 		if end >= seg.last { // "… though." says nothing about what follows
 			return
 		}
@@ -305,7 +322,7 @@ func (a *analysis) apply(i int32, seg *segment) {
 			a.open(i, seg)
 			c = &a.clauses[len(a.clauses)-1]
 		}
-		c.contrast, c.concede = n.mod == contrast, n.mod == concede
+		c.contrast, c.concede, c.despite = n.mod == contrast, n.mod != contrast, n.mod == despite
 		return
 	case condition:
 		c.cond = true

@@ -46,12 +46,12 @@ func (a *analysis) byRules(in *Input, l *schemas.Labels) {
 	a.read(in.Text, in.Language)
 	*l = schemas.Labels{Mentions: l.Mentions[:0], ChurnReasons: l.ChurnReasons[:0], Model: a.c.model, Urgency: schemas.UrgencyLow, Element: schemas.Unspecified, Language: a.lang}
 	l.Quality = a.quality()
-	a.p = a.sentiment(in, l)
 	if l.Quality == schemas.QualityOK {
 		l.Mentions = a.mentions(in, l.Mentions)
-		if len(l.Mentions) == 0 && in.QuestionText != "" {
-			a.c.asked(in, l, a)
-		}
+	}
+	a.p = a.sentiment(in, l)
+	if l.Quality == schemas.QualityOK && len(l.Mentions) == 0 && in.QuestionText != "" {
+		a.c.asked(in, l, a)
 	}
 	l.Element = dominant(l.Mentions, in.ElementHint)
 	a.churn(in, l)
@@ -95,6 +95,7 @@ func (a *analysis) sentiment(in *Input, l *schemas.Labels) [3]float64 {
 		p = a.unread(in.Rating)
 	default:
 		v := a.document()
+		v.plain = a.plainly(&v, l.Mentions)
 		p = a.probabilities(&v)
 		read = true
 	}

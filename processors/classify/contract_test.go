@@ -238,7 +238,7 @@ func TestHugeTextsStayLinear(t *testing.T) {
 }
 
 func TestFaultsOfDataFilesNameFileAndLine(t *testing.T) {
-	names := []string{"modifiers", "themes", "valence.vader", "valence.own", "emoji", "senses", "cues.en", "cues.zh", "pairs", "known.en", "model", "settings"}
+	names := []string{"modifiers", "themes", "valence.vader", "valence.own", "emoji", "senses", "cues.en", "cues.implied", "cues.zh", "pairs", "known.en", "model", "settings"}
 	for _, test := range []struct{ file, row, want string }{
 		{"modifiers", "explode\tx\t0", `unknown kind "explode"`},
 		{"modifiers", "boost\tfoo bar\tvery", `column 3 is "very"`},

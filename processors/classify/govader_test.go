@@ -1,6 +1,10 @@
 package classify
 
 import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -9,6 +13,52 @@ import (
 
 	"github.com/earshot/earshot/schemas"
 )
+
+var rowsFile = flag.String("rows", "testdata/gold.jsonl", "labelled texts that polarity is measured on beside govader")
+
+// TestBesideGovader measures both on the same rows: by the compound at ±0.05, as VADER's authors cut it, or by its sign where
+// the rows know no neutral. Anyone's rows can be read: go test ./processors/classify -run BesideGovader -v -rows FILE.
+func TestBesideGovader(t *testing.T) {
+	file, err := os.ReadFile(*rowsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := mustLoad(t).Evaluate(bytes.NewReader(file), AxisPolarity, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := new(Report).read(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	analyzer := govader.NewSentimentIntensityAnalyzer()
+	count := map[[2]string]int{}
+	theirs := Report{}
+	for _, row := range rows {
+		label, ok := axisLabels[AxisPolarity][row.label(AxisPolarity)]
+		if !ok {
+			continue
+		}
+		theirs.N++
+		x := analyzer.PolarityScores(*row.Text).Compound
+		got := "neutral"
+		switch {
+		case x >= 0.05 || ours.TwoClass && x > 0:
+			got = "positive"
+		case x <= -0.05 || ours.TwoClass:
+			got = "negative"
+		}
+		count[[2]string{label, got}]++
+	}
+	theirs.tally(count)
+	line := func(r *Report) string {
+		return fmt.Sprintf("accuracy %.3f, macro-F1 %.3f, macro-recall %.3f of %d rows", r.Accuracy, r.MacroF1, r.MacroRecall, r.N)
+	}
+	t.Logf("%s\ngovader: %s\nours:    %s", *rowsFile, line(&theirs), line(&ours))
+	if ours.MacroF1 <= theirs.MacroF1 {
+		t.Errorf("govader reads these rows as well: macro-F1 %.3f, ours %.3f", theirs.MacroF1, ours.MacroF1)
+	}
+}
 
 // BenchmarkBesideGovader reads the same texts with both in turn: polarity, all heads and all mentions here, polarity alone
 // there. It reports how many times as many texts this classifier reads in a second of processor time, which other work on

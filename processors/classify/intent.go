@@ -116,6 +116,25 @@ func (a *analysis) urgency(l *schemas.Labels, neg float32) {
 	}
 }
 
+// stronglyNegative is the reason of texts that are nothing else.
+const stronglyNegative = "strongly negative"
+
+// strongly is that reason with the theme that is spoken of worst, "strongly negative: Rude staff".
+func (a *analysis) strongly(ms []schemas.Mention) string {
+	id, least := "", float32(0)
+	for i := range ms {
+		if ms[i].Theme != "" && ms[i].Polarity < least {
+			id, least = ms[i].Theme, ms[i].Polarity
+		}
+	}
+	for i := range a.c.themes {
+		if t := &a.c.themes[i]; id != "" && t.ID == id {
+			return t.strongly
+		}
+	}
+	return stronglyNegative
+}
+
 // churn sets the risk that the customer leaves, with every reason that raised it.
 func (a *analysis) churn(in *Input, l *schemas.Labels) {
 	neg := float32(a.p[0])
@@ -126,7 +145,7 @@ func (a *analysis) churn(in *Input, l *schemas.Labels) {
 	if neg > 0.5 {
 		risk = 0.1 + float32(0.4*(neg-0.5))
 		if neg > 0.8 {
-			l.ChurnReasons = append(l.ChurnReasons, "strongly negative")
+			l.ChurnReasons = append(l.ChurnReasons, a.strongly(l.Mentions))
 		}
 	}
 	if a.count[senseRepeat] > 0 && neg > 0.3 {

@@ -67,11 +67,17 @@ func (a *analysis) personal(l *schemas.Labels) bool {
 func (a *analysis) judgeElement(in *Input, l *schemas.Labels, e schemas.Element, sure float32) {
 	set := &a.c.setting
 	switch {
-	case e == schemas.Unspecified:
-	case len(l.Mentions) > 0 && sure >= set.ElementAgainst:
+	case e != schemas.Unspecified && len(l.Mentions) > 0 && sure >= set.ElementAgainst:
 		l.Element = e
-	case len(l.Mentions) == 0 && l.Element == schemas.Unspecified && sure >= set.ElementFrom && len(a.tokens) >= 4:
+	case len(l.Mentions) > 0 || l.Element != schemas.Unspecified:
+	case e != schemas.Unspecified && sure >= set.ElementFrom && len(a.tokens) >= 4:
 		l.Element = e
+	case l.Intent == schemas.ChurnNotice, float32(a.p[1]) >= set.AskedFrom && (l.Intent == schemas.Question || l.Intent == schemas.Request):
+		// Whoever asks something of a company and names nothing wants to be served, or the goods to be other than they are.
+		l.Element = schemas.Service
+		if a.total[senseWish] >= set.WishFrom {
+			l.Element = schemas.Product
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import "github.com/earshot/earshot/schemas"
 type Line struct {
 	Polarity       schemas.Polarity    `json:"polarity"`
 	Sentiment      schemas.Sentiment   `json:"sentiment"`
+	SentimentText  schemas.Polarity    `json:"sentiment_text,omitempty"` // of the words alone; absent: there are none that can be read
 	Score          float32             `json:"score"`
 	Confidence     float32             `json:"confidence"`
 	Probabilities  Probabilities       `json:"probabilities"`
@@ -44,7 +45,7 @@ type LineMention struct {
 
 // NewLine returns the labels in the form of a [Line].
 func NewLine(l *schemas.Labels) Line {
-	out := Line{Polarity: l.Polarity, Sentiment: l.Sentiment, Score: l.Score, Confidence: l.Confidence,
+	out := Line{Polarity: l.Polarity, Sentiment: l.Sentiment, SentimentText: l.SentimentText, Score: l.Score, Confidence: l.Confidence,
 		Probabilities: Probabilities{l.Probabilities[0], l.Probabilities[1], l.Probabilities[2]},
 		Intent:        l.Intent, Mentions: make([]LineMention, 0, len(l.Mentions)), Element: l.Element, Stage: l.Stage, ChurnRisk: l.ChurnRisk,
 		ChurnReasons: l.ChurnReasons, ResponseNeeded: l.ResponseNeeded, Urgency: l.Urgency, Language: l.Language,

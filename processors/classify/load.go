@@ -29,6 +29,8 @@ type Theme struct {
 
 	aspect  bool // names a part of the taxonomy only: its mentions carry no theme
 	byStage bool // the producer's stage hint may move the facet
+
+	strongly string // reason to expect that a customer leaves who speaks of it worst
 }
 
 // Classifier labels texts. It is made by [Load], never changes afterwards and may be used from many goroutines.
@@ -44,8 +46,9 @@ type Classifier struct {
 	lexicons  map[string]*table // by base language: words of languages without cues
 	empty     *table
 	heads     *Heads
-	plain     [2]Head   // without learned words: Chinese, other languages
-	orders    [2]uint64 // hashes of "do" and "dont"
+	plain     [2]Head         // without learned words: Chinese, other languages
+	orders    [2]uint64       // hashes of "do" and "dont"
+	opposite  map[int32]int32 // theme that a negation makes of a theme
 	setting   settings
 	rules     string // digest of the data files
 	model     string
@@ -182,7 +185,7 @@ func (l *loader) in(table *table, r row, pattern string) []*node {
 }
 
 func load(fsys fs.FS) (*Classifier, error) {
-	c := &Classifier{table: newTable(), empty: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}}
+	c := &Classifier{table: newTable(), empty: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}, opposite: map[int32]int32{}}
 	l := &loader{Classifier: c, fsys: fsys, theme: map[string]int32{}, set: map[string]float64{}}
 	l.loadLexicons()
 	l.loadModifiers()
@@ -192,6 +195,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 	l.loadEmoji()
 	l.loadSenses()
 	l.loadCues("cues.en.tsv")
+	l.loadCues("cues.implied.tsv")
 	l.loadCues("cues.zh.tsv")
 	l.loadPairs()
 	l.loadKnown()
@@ -211,7 +215,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 func (c *Classifier) With(h *Heads) *Classifier {
 	n := &Classifier{table: c.table, themes: c.themes, classes: c.classes, class: c.class, pairs: c.pairs, emoticon: c.emoticon,
 		languages: c.languages, langOf: c.langOf, lexicons: c.lexicons, empty: c.empty, plain: c.plain, setting: c.setting, orders: c.orders,
-		rules: c.rules, heads: h}
+		opposite: c.opposite, rules: c.rules, heads: h}
 	n.model = h.Card.Name + "+" + c.rules + "." + h.hash
 	for i := range n.plain {
 		if h.Plain[i].Classes != nil {
@@ -247,19 +251,19 @@ func digest(fsys fs.FS) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:4]), nil
 }
 
-var modNames = map[string]modKind{"negate": negate, "boost": boost, "contrast": contrast, "concede": concede, "condition": condition}
+var modNames = map[string]modKind{"negate": negate, "boost": boost, "contrast": contrast, "concede": concede, "despite": despite, "condition": condition}
 
 func (l *loader) loadModifiers() {
 	l.each("modifiers.tsv", 3, func(r row) {
-		if r.cells[0] == "number" {
+		if r.cells[0] == "number" || r.cells[0] == "subject" {
 			for _, n := range l.at(r, r.cells[1]) {
-				n.number = true
+				n.number, n.subject = n.number || r.cells[0] == "number", n.subject || r.cells[0] == "subject"
 			}
 			return
 		}
 		kind, ok := modNames[r.cells[0]]
 		if !ok {
-			l.fault(r, "unknown kind %q, want number, negate, boost, contrast, concede or condition", r.cells[0])
+			l.fault(r, "unknown kind %q, want number, subject, negate, boost, contrast, concede, despite or condition", r.cells[0])
 			return
 		}
 		v := l.number(r, 2)
@@ -283,7 +287,8 @@ func (l *loader) loadThemes() {
 	l.each("themes.tsv", 6, func(r row) {
 		facet, byStage := strings.CutSuffix(dash(r.cells[3]), "*")
 		t := Theme{ID: r.cells[0], Name: r.cells[1], Element: schemas.Element(r.cells[2]), Facet: schemas.Facet(facet),
-			S5: schemas.S5(dash(r.cells[4])), aspect: r.cells[5] == "aspect", byStage: byStage}
+			S5: schemas.S5(dash(r.cells[4])), aspect: r.cells[5] == "aspect", byStage: byStage,
+			strongly: stronglyNegative + ": " + r.cells[1]}
 		_, known := l.theme[t.ID]
 		switch {
 		case known:

@@ -89,6 +89,13 @@ func (l *loader) loadPairs() {
 			l.fault(r, "the pair is defined twice")
 		}
 		l.pairs[[2]int32{a, q}] = p
+		if p.good >= 0 && p.bad >= 0 {
+			for from, to := range map[int32]int32{p.good: p.bad, p.bad: p.good} {
+				if _, known := l.opposite[from]; !known {
+					l.opposite[from] = to
+				}
+			}
+		}
 	})
 }
 

@@ -81,6 +81,9 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 		f := found{theme: h.theme, start: h.start, end: h.end}
 		if h.own {
 			f.polarity, f.confidence, f.bound = h.polarity, set.ConfidenceOwn, true
+			if to, ok := a.c.opposite[h.theme]; ok && h.negated {
+				f.theme = to
+			}
 			for k := range vals {
 				if vals[k].token >= h.start && vals[k].token < h.end {
 					vals[k].covered = true
@@ -108,7 +111,7 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 			f.polarity, f.confidence = general, sure
 			f.guessed = sure <= a.c.setting.ConfidenceGuess
 		}
-		if a.c.themes[f.theme].aspect && a.said(fs[:n], &f) {
+		if aspect := a.c.themes[f.theme].aspect; aspect && (a.said(fs[:n], &f) || a.twin(fs[i+1:], &f)) || !aspect && a.twin(fs[:n], &f) {
 			continue
 		}
 		fs[n] = f
@@ -124,6 +127,19 @@ func (a *analysis) said(fs []found, f *found) bool {
 	for i := range fs {
 		o := &a.c.themes[fs[i].theme]
 		if o.Element == t.Element && o.Facet == t.Facet && fs[i].polarity*f.polarity >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// twin says whether a theme among fs says the same of the same part of the taxonomy: "no answer" and "kept on hold" in one
+// clause are one wait, and a box that arrived crushed is one box.
+func (a *analysis) twin(fs []found, f *found) bool {
+	t := &a.c.themes[f.theme]
+	for i := range fs {
+		o := &a.c.themes[fs[i].theme]
+		if !o.aspect && o.Element == t.Element && o.Facet == t.Facet && (t.aspect || o.S5 == t.S5) && fs[i].polarity*f.polarity > 0 {
 			return true
 		}
 	}

@@ -3,6 +3,8 @@ package classify
 import (
 	"math"
 	"math/bits"
+
+	"github.com/earshot/earshot/schemas"
 )
 
 // The dense features of a text or a clause. Each lies within about −1 … 1.
@@ -43,6 +45,7 @@ type vector struct {
 	words, grams         [3]int32
 	wordCount, gramCount int32
 	several              bool // more than one sentence
+	plain                int  // −1, 1: the text says nothing but something bad, or good, in so many words
 }
 
 // document gathers the features of the whole text. Products are rounded before they are added, because a processor that
@@ -98,6 +101,30 @@ func (a *analysis) document() (v vector) {
 		}
 	}
 	return v
+}
+
+// plainly says whether a text speaks of things only badly (−1), or only well (1), in words that say so by themselves: "Nobody
+// answered for three days." Such texts are too few among the rows that were learned from for their words to weigh what they
+// say. The shorter the text, the less else it can mean.
+func (a *analysis) plainly(v *vector, ms []schemas.Mention) int {
+	set := &a.c.setting
+	if a.region != english || v.dense[denseCondition] != 0 || a.questions > 0 ||
+		a.total[senseQuestion] >= 0.9 || a.total[senseWish] >= 0.5 || a.count[senseRequest] > 0 {
+		return 0
+	}
+	var best, worst float32
+	for i := range ms {
+		if m := &ms[i]; m.Confidence >= set.ConfidencePair {
+			best, worst = max(best, m.Polarity), min(worst, m.Polarity)
+		}
+	}
+	switch {
+	case worst <= -set.PlainFrom && best == 0 && v.dense[densePositive] == 0:
+		return -1
+	case best >= set.PlainFrom && worst == 0 && v.dense[denseNegative] == 0:
+		return 1
+	}
+	return 0
 }
 
 // add adds the learned words of a clause. A denial of something bad ("not rude") is left to the rules: each of its words
@@ -157,7 +184,12 @@ func (a *analysis) probabilities(v *vector) [3]float64 {
 	var z [maxClasses]float64
 	var on active
 	on.find(v.dense[:])
-	head.logits(&z, head.softness(v.several, v.dense[:]), v.dense[:], &on, weighted{v.words[:], v.wordCount}, weighted{v.grams[:], v.gramCount})
+	soft := head.softness(v.several, v.dense[:])
+	head.logits(&z, soft, v.dense[:], &on, weighted{v.words[:], v.wordCount}, weighted{v.grams[:], v.gramCount})
+	if v.plain != 0 {
+		odds := min(float64(a.c.setting.PlainOdds)/float64(len(a.tokens)), float64(a.c.setting.PlainMost))
+		z[1+v.plain] += float64(odds * head.Temperature / soft)
+	}
 	softmax(z[:3])
 	return [3]float64(z[:3])
 }

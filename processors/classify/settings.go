@@ -17,6 +17,8 @@ type settings struct {
 	ChurnFrom, RequestFrom             float32
 	SilentPraise, SilentComplaint      float32
 	WishFrom, WishUntil                float32
+	AskedFrom                          float32
+	PlainFrom, PlainOdds, PlainMost    float32
 }
 
 func (s *settings) fields() map[string]*float32 {
@@ -31,5 +33,6 @@ func (s *settings) fields() map[string]*float32 {
 		"spam-from": &s.SpamFrom, "element-from": &s.ElementFrom, "element-against": &s.ElementAgainst,
 		"churn-from": &s.ChurnFrom, "request-from": &s.RequestFrom,
 		"silent-praise": &s.SilentPraise, "silent-complaint": &s.SilentComplaint, "wish-from": &s.WishFrom, "wish-until": &s.WishUntil,
+		"asked-from": &s.AskedFrom, "plain-from": &s.PlainFrom, "plain-odds": &s.PlainOdds, "plain-most": &s.PlainMost,
 	}
 }

@@ -15,6 +15,7 @@ const (
 	boost             // strengthens (value > 1) or dampens (value < 1) the words after it
 	contrast          // "but": what follows counts more, what came before less
 	concede           // "although": its own clause counts less
+	despite           // the same of a thing: what it concedes ends where a new subject begins
 	condition         // "if", "would", "hope": said of what is not
 )
 
@@ -30,6 +31,7 @@ type node struct {
 	gap        int32 // state after a gap of up to gapTokens tokens, 0: none
 	kids       bool
 	number     bool // of the root's edges only: the word is a number, "three"
+	subject    bool // of the root's edges only: the word may begin a sentence's subject, "the"
 }
 
 // gapTokens is how many tokens a "~" in a pattern may stand for.
