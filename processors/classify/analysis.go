@@ -148,10 +148,11 @@ func (a *analysis) read(text, given string) {
 	}
 }
 
-// root looks a single word up: whether it is a number, and of which language it is.
+// root looks a single word up: what it is wherever it stands, and of which language it is.
 func (a *analysis) root(tok *token) {
 	n := &a.c.table.nodes[a.c.table.step(0, tok.hash)]
-	tok.number = n.number
+	tok.number, tok.subject = n.number, n.subject
+	tok.turns = n.mod == negate || n.mod == contrast
 	known := n.common || n.hasValence
 	for k := n.sense; k >= 0; k = a.c.table.senses[k].next {
 		if lang := a.c.langOf[a.c.table.senses[k].class]; lang >= 0 {
@@ -185,7 +186,7 @@ func (a *analysis) segment(seg *segment) {
 			a.shut(i)
 			a.open(i, seg)
 		}
-		if c := &a.clauses[len(a.clauses)-1]; c.despite && i >= c.first+3 && a.table.nodes[a.table.step(0, a.tokens[i].hash)].subject {
+		if c := &a.clauses[len(a.clauses)-1]; c.despite && i >= c.first+3 && a.tokens[i].subject {
 			a.shut(i)
 			a.open(i, seg)
 		}
@@ -224,7 +225,7 @@ func (a *analysis) follow(state, i, j, end int32, gaps int, turned bool) {
 						a.follow(to, i, k+1, end, gaps-1, turned)
 					}
 				}
-				turned = turned || a.turns(k)
+				turned = turned || a.tokens[k].turns
 			}
 		}
 		if !n.kids || j >= end {
@@ -242,12 +243,6 @@ func (a *analysis) follow(state, i, j, end int32, gaps int, turned bool) {
 	}
 }
 
-// turns says whether a token by itself turns what follows, or begins what stands against what came before.
-func (a *analysis) turns(i int32) bool {
-	mod := a.table.nodes[a.table.step(0, a.tokens[i].hash)].mod
-	return mod == negate || mod == contrast
-}
-
 // visit takes what is known of the pattern that covers tokens [i, j).
 func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 	if (n.hasValence || n.mod != noMod) && (a.bestState == 0 || j > a.bestEnd) {
@@ -256,7 +251,7 @@ func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 	at := int32(len(a.clauses) - 1)
 	// "Nobody answered, nobody called", "promised two lamps and sent none": a pattern that begins or ends in a negation says by
 	// itself what was not. In Chinese two negations cancel.
-	negated := i < a.negUntil && (a.tokens[i].kind == hanToken || !a.turns(i)) || turned && !a.turns(i) && !a.turns(j-1)
+	negated := i < a.negUntil && (a.tokens[i].kind == hanToken || !a.tokens[i].turns) || turned && !a.tokens[i].turns && !a.tokens[j-1].turns
 	for k := n.cue; k >= 0; k = a.table.cues[k].next {
 		q := &a.table.cues[k]
 		h := cueHit{theme: q.theme, start: i, end: j, clause: at, polarity: q.polarity, own: q.own, negated: negated}

@@ -64,7 +64,19 @@ func TestBesideGovader(t *testing.T) {
 // there. It reports how many times as many texts this classifier reads in a second of processor time, which other work on
 // the machine shortens less than a second of the clock.
 func BenchmarkBesideGovader(b *testing.B) {
-	for name, texts := range map[string][]string{"cases": tweets(b), "hundred characters": {hundredCharacters}} {
+	file, err := os.ReadFile("testdata/gold.jsonl")
+	if err != nil {
+		b.Fatal(err)
+	}
+	rows, err := readRows(bytes.NewReader(file))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var gold []string
+	for _, row := range rows {
+		gold = append(gold, row.Text)
+	}
+	for name, texts := range map[string][]string{"cases": tweets(b), "gold": gold, "hundred characters": {hundredCharacters}} {
 		b.Run(name, func(b *testing.B) { besideGovader(b, texts) })
 	}
 }

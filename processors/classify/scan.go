@@ -25,6 +25,8 @@ type token struct {
 	kind       tokenKind
 	caps       bool // two letters or more, all capital
 	number     bool // a number in words
+	subject    bool // may begin a sentence's subject
+	turns      bool // turns what follows, or begins what stands against what came before
 	long       bool // a letter was repeated three times or more: "sooo"
 }
 
