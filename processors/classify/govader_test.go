@@ -68,13 +68,13 @@ func BenchmarkBesideGovader(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	rows, err := readRows(bytes.NewReader(file))
+	rows, err := new(Report).read(bytes.NewReader(file))
 	if err != nil {
 		b.Fatal(err)
 	}
 	var gold []string
 	for _, row := range rows {
-		gold = append(gold, row.Text)
+		gold = append(gold, *row.Text)
 	}
 	for name, texts := range map[string][]string{"cases": tweets(b), "gold": gold, "hundred characters": {hundredCharacters}} {
 		b.Run(name, func(b *testing.B) { besideGovader(b, texts) })
