@@ -72,13 +72,18 @@ func (a *analysis) judgeElement(in *Input, l *schemas.Labels, e schemas.Element,
 	case len(l.Mentions) > 0 || l.Element != schemas.Unspecified:
 	case e != schemas.Unspecified && sure >= set.ElementFrom && len(a.tokens) >= 4:
 		l.Element = e
-	case l.Intent == schemas.ChurnNotice, float32(a.p[1]) >= set.AskedFrom && (l.Intent == schemas.Question || l.Intent == schemas.Request):
+	case l.Intent == schemas.ChurnNotice, float32(a.p[1]) >= set.AskedFrom && a.asks() && (l.Intent == schemas.Question || l.Intent == schemas.Request):
 		// Whoever asks something of a company and names nothing wants to be served, or the goods to be other than they are.
 		l.Element = schemas.Service
 		if a.total[senseWish] >= set.WishFrom {
 			l.Element = schemas.Product
 		}
 	}
+}
+
+// asks says whether words or a mark ask for something: the head takes a text for a request for its many numbers alone.
+func (a *analysis) asks() bool {
+	return a.questions > 0 || a.count[senseRequest] > 0 || a.total[senseQuestion] >= 0.7 || a.total[senseWish] >= 0.5
 }
 
 // judgeChurn lets the head raise the risk, never lower it: a missed notice costs a customer, a false one a call.
