@@ -107,7 +107,7 @@ func TestExactClickHouseAway(t *testing.T) {
 	s := newProducer(t, up.Gateway)
 	s.filler = strings.Repeat("a filler of memo", 400) // 6.4 KB
 	p.set(cut, 0)
-	half := long[int64](60<<20, 1<<30)
+	half := long[int64](40<<20, 1<<30)
 	var rss [2]int64
 	for i := range rss {
 		for s.bytes < int64(i+1)*half {

@@ -240,9 +240,9 @@ func TestExactUnderEveryFaultOfTheModel(t *testing.T) {
 		peril peril
 	}{
 		{"crashes, lost answers, late and torn inserts, rivals", 1, peril{}},
-		{"the same and power cuts that take back acknowledged parts", 2, peril{cuts: 2}},
-		{"the same and the ledger, or half of it, lost", 4, peril{forget: 1}},
-		{"crashes and rivals with a classifier that says something else in every session", 4, peril{fickle: true}},
+		{"the same and power cuts that take back acknowledged parts", 4, peril{cuts: 2}},
+		{"the same and the ledger, or half of it, lost", 8, peril{forget: 1}},
+		{"crashes and rivals with a classifier that says something else in every session", 8, peril{fickle: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var lost, events int
