@@ -185,7 +185,7 @@ func withShards(cmd *exec.Cmd) *exec.Cmd {
 
 // The process is killed at every boundary of every write there is, one run after the other, while events come in and
 // readers read; a second run ends what the first began. Some runs go back instead.
-func TestExactReclassifyUnderKillAtEveryBoundary(t *testing.T) {
+func TestReclassifyUnderKillAtEveryBoundary(t *testing.T) {
 	t.Parallel() // much of it is waiting
 	b := startBusy(t, 300)
 	rounds, ended := 0, map[bool]bool{}
@@ -241,7 +241,7 @@ func TestExactReclassifyUnderKillAtEveryBoundary(t *testing.T) {
 }
 
 // A switch whose process is gone is finished by the node, running or started again, by itself.
-func TestExactReclassifySwitchIsFinishedByTheNode(t *testing.T) {
+func TestReclassifySwitchIsFinishedByTheNode(t *testing.T) {
 	t.Parallel() // much of it is waiting
 	b := startBusy(t, 200)
 	rounds := 0
@@ -278,7 +278,7 @@ func TestExactReclassifySwitchIsFinishedByTheNode(t *testing.T) {
 
 // A node is killed while it stores; what it left open is finished, and the switch made, by the command alone, which is
 // killed as well; a later node goes on from there.
-func TestExactReclassifyWithoutANode(t *testing.T) {
+func TestReclassifyWithoutANode(t *testing.T) {
 	t.Parallel() // much of it is waiting
 	b := startBusy(t, 200)
 	const rounds = 4
@@ -321,7 +321,7 @@ func released(t *testing.T, dir string) bool {
 
 // Another classifier: the matrix says what changed, to the row; a half-built generation changes nothing; a build of another
 // classifier is not mixed into this one's; the way back is exact; what is dropped is gone.
-func TestExactReclassifyComparesSwitchesAndGoesBack(t *testing.T) {
+func TestReclassifyComparesSwitchesAndGoesBack(t *testing.T) {
 	t.Parallel() // much of it is waiting
 	dir := dataFolder(t)
 	b := &busy{running: startUp(t, dir, "EARSHOT_SHARDS=2"), t: t, dir: dir}
@@ -425,7 +425,7 @@ func TestExactReclassifyComparesSwitchesAndGoesBack(t *testing.T) {
 }
 
 // Of two processes one works. One that is stopped for a while and goes on after another has taken its place does no harm.
-func TestExactReclassifyByTwoProcesses(t *testing.T) {
+func TestReclassifyByTwoProcesses(t *testing.T) {
 	t.Parallel() // much of it is waiting
 	b := startBusy(t, 300)
 	rounds := 0
