@@ -86,8 +86,9 @@ func (s *soak) alive() bool {
 	}
 }
 
-// load sends events at a pace until the end of a time, and restarts the node when it was killed.
-func (s *soak) load(d, pause time.Duration, kill func() time.Duration) {
+// load sends events at a pace until the end of a time, and until so many lives were long enough, and restarts the node when it
+// was killed.
+func (s *soak) load(d, pause time.Duration, lives int, kill func() time.Duration) {
 	const size = 50
 	var last sampled
 	var killer *time.Timer
@@ -98,7 +99,7 @@ func (s *soak) load(d, pause time.Duration, kill func() time.Duration) {
 	arm()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	for end, look := time.Now().Add(d), time.Now().Add(5*time.Second); time.Now().Before(end); <-tick.C {
+	for end, look := time.Now().Add(d), time.Now().Add(5*time.Second); time.Now().Before(end) || len(s.samples) < lives; <-tick.C {
 		s.p.send(size)
 		switch {
 		case !s.alive():
@@ -181,9 +182,9 @@ func TestExactSoak(t *testing.T) {
 		return long(6*time.Second, 20*time.Second) + time.Duration(rng.Int64N(int64(long(3*time.Second, 40*time.Second))))
 	}
 	fills := long(1, 2)
-	total := long(36*time.Second, 28*time.Minute)
+	total := long(24*time.Second, 28*time.Minute)
 	for i := range fills + 1 {
-		s.load(total/time.Duration(fills+1), pause, kill)
+		s.load(total/time.Duration(fills+1), pause, i+2, kill)
 		if i < fills {
 			s.fill()
 		}
