@@ -298,14 +298,14 @@ func TestRulesAndReceiversAreReadAgain(t *testing.T) {
 	first.wait(1)
 	write(0, "rules:\n  - alert: Lawyer\n    detector: magic\n")
 	logged("rules.yaml:3: detector")
-	if text := metrics(); !strings.Contains(text, "earshot_alerts_config_current 0") {
+	if text := metrics(); !strings.Contains(text, "\nearshot_alerts_config_current 0\n") {
 		t.Error("no metric says that the file has faults")
 	}
 	up.send(sayings("globex", "My lawyer will write to you.", 1, time.Now(), time.Second, false))
 	first.wait(2) // by the rules as they were
 	write(1, second.receiver())
 	write(0, storyRules) // now all is right again
-	for !strings.Contains(metrics(), "earshot_alerts_config_current 1") {
+	for !strings.Contains(metrics(), "\nearshot_alerts_config_current 1\n") {
 		time.Sleep(50 * time.Millisecond)
 	}
 	up.send(sayings("initech", "My lawyer will write to you.", 1, time.Now(), time.Second, false))

@@ -54,7 +54,7 @@ func newAlerting(c *Config, reg prometheus.Registerer, log zerolog.Logger) (*ale
 	}
 	a := &alerting{
 		config: c, settings: settings, stamps: stamps, log: log.With().Str("component", "alerts").Logger(),
-		current:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "earshot_alerts_config_current", Help: "1: the files of rules and receivers are in force as they are; 0: they have faults, and what was read before is in force."}),
+		current:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "earshot_alerts_config_current", Help: "Whether the files of rules and receivers are in force as they are: 1; 0: they have faults, and what was read before is in force."}),
 		firing:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "earshot_alerts_firing", Help: "Alerts that are open."}),
 		changes:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "earshot_alerts_changes_total", Help: "Alerts raised, resolved, and released from an inhibition or a mute."}, []string{"cause"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "earshot_alerts_deliveries_total", Help: "Attempts to tell a receiver: done, failed, or given up."}, []string{"receiver", "outcome"}),
