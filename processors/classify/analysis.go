@@ -83,8 +83,7 @@ type analysis struct {
 	table       *table    // of the words of the language
 	region      region    // of the sentiment table
 	keep        *Features // kept only for training
-	topics      [TopicWidth]int32
-	topicCount  int32
+	topics      topicSums
 	rule        [ruleCount]int32
 	p           [3]float64 // of negative, neutral, positive
 	total       [senseCount]float32
@@ -121,7 +120,7 @@ func (c *Classifier) isEmoticon(s string) int {
 func (a *analysis) read(text, given string) {
 	a.text = text
 	a.clauses, a.valences, a.cues, a.senses = a.clauses[:0], a.valences[:0], a.cues[:0], a.senses[:0]
-	a.topics, a.topicCount = [TopicWidth]int32{}, 0
+	a.topics = topicSums{}
 	a.total, a.count, a.known = [senseCount]float32{}, [senseCount]int32{}, 0
 	clear(a.common)
 	a.scan(text, a.c.isEmoticon)
@@ -134,6 +133,7 @@ func (a *analysis) read(text, given string) {
 				caps++
 			}
 		}
+		tok.root = a.c.table.step(0, tok.hash)
 		if tok.kind != numberToken {
 			a.root(tok)
 		}
@@ -150,7 +150,7 @@ func (a *analysis) read(text, given string) {
 
 // root looks a single word up: what it is wherever it stands, and of which language it is.
 func (a *analysis) root(tok *token) {
-	n := &a.c.table.nodes[a.c.table.step(0, tok.hash)]
+	n := &a.c.table.nodes[tok.root]
 	tok.number, tok.subject = n.number, n.subject
 	tok.turns = n.mod == negate || n.mod == contrast
 	known := n.common || n.hasValence
@@ -191,7 +191,10 @@ func (a *analysis) segment(seg *segment) {
 			a.open(i, seg)
 		}
 		a.learn(i, seg.first)
-		state := a.table.step(0, a.tokens[i].hash)
+		state := a.tokens[i].root
+		if a.table != a.c.table {
+			state = a.table.step(0, a.tokens[i].hash)
+		}
 		a.bestState = 0
 		if state != 0 {
 			a.follow(state, i, i+1, seg.last, 2, false)

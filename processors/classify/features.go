@@ -117,13 +117,7 @@ func (a *analysis) addWord(c *clause, id uint32) {
 }
 
 func (a *analysis) addTopic(id uint32) {
-	a.topicCount++
-	w := &a.heads.topics[id]
-	if w[TopicWidth-1] != 0 { // the last place says whether the row holds anything
-		for k := range TopicWidth - 1 {
-			a.topics[k] += int32(w[k])
-		}
-	}
+	a.topics.add(&a.heads.topics[id])
 	if a.keep != nil {
 		a.keep.Topics = append(a.keep.Topics, id)
 	}

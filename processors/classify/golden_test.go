@@ -90,6 +90,7 @@ func TestTwiceTheTextIsExactlyTwiceTheSum(t *testing.T) {
 	sums := func(text string) (out [8]int64) {
 		a := c.newAnalysis()
 		a.read(text, "en")
+		a.topics.settle()
 		for i := range a.clauses {
 			for k := range 3 {
 				out[k] += int64(a.clauses[i].words[k])
@@ -98,7 +99,7 @@ func TestTwiceTheTextIsExactlyTwiceTheSum(t *testing.T) {
 			out[6] += int64(a.clauses[i].gramCount)
 		}
 		for k := range TopicWidth {
-			out[7] += int64(k+1) * int64(a.topics[k])
+			out[7] += int64(k+1) * int64(a.topics.total[k])
 		}
 		return out
 	}

@@ -26,9 +26,6 @@ type Head struct {
 	Mixed   float64 `json:"mixed,omitempty"`
 }
 
-// TopicWidth is the number of bytes of a row of the topic table; the last says whether any other is set.
-const TopicWidth = 24
-
 // denseUnit is the fixed-point unit of the weights of dense features.
 const denseUnit = 1 << 12
 
@@ -47,7 +44,7 @@ type Heads struct {
 	Learned map[string][]uint32 `json:"learned,omitempty"`
 
 	sentiment [][4]int8
-	topics    [][TopicWidth]int8
+	topics    []topicRow
 	hash      string
 }
 
@@ -77,14 +74,18 @@ type CardData struct {
 
 // NewHeads returns heads without weights.
 func NewHeads() *Heads {
-	return &Heads{sentiment: make([][4]int8, 1<<SentimentBits), topics: make([][TopicWidth]int8, 1<<TopicBits)}
+	h := &Heads{sentiment: make([][4]int8, 1<<SentimentBits), topics: make([]topicRow, 1<<TopicBits)}
+	for i := range h.topics {
+		h.topics[i] = topicRow{zeroWeights, zeroWeights, zeroWeights}
+	}
+	return h
 }
 
 // Clone returns a copy that may be changed.
 func (h *Heads) Clone() *Heads {
 	c := *h
 	c.sentiment = append([][4]int8(nil), h.sentiment...)
-	c.topics = append([][TopicWidth]int8(nil), h.topics...)
+	c.topics = append([]topicRow(nil), h.topics...)
 	c.Topics = append([]Head(nil), h.Topics...)
 	c.Learned = maps.Clone(h.Learned)
 	return &c
@@ -97,20 +98,10 @@ func (h *Heads) SentimentWeight(id uint32, class int) int8 { return h.sentiment[
 func (h *Heads) SetSentimentWeight(id uint32, class int, w int8) { h.sentiment[id][class] = w }
 
 // TopicWeight returns the weight of a place of the topic table in a column.
-func (h *Heads) TopicWeight(id uint32, column int) int8 { return h.topics[id][column] }
+func (h *Heads) TopicWeight(id uint32, column int) int8 { return h.topics[id].weight(column) }
 
 // SetTopicWeight sets a weight of the topic table. A column outside the table is a fault of the caller and panics.
-func (h *Heads) SetTopicWeight(id uint32, column int, w int8) {
-	h.topics[id][column] = w
-	row := &h.topics[id]
-	row[TopicWidth-1] = 0
-	for _, x := range row[:TopicWidth-1] {
-		if x != 0 {
-			row[TopicWidth-1] = 1
-			return
-		}
-	}
-}
+func (h *Heads) SetTopicWeight(id uint32, column int, w int8) { h.topics[id].set(column, w) }
 
 // The form of a model file: gzip over these magic bytes, the length of the JSON, the JSON, and the two tables column by
 // column, which packs better than row by row.
@@ -136,7 +127,7 @@ func (h *Heads) Marshal() ([]byte, error) {
 	}
 	for k := range TopicWidth {
 		for i := range h.topics {
-			raw = append(raw, byte(h.topics[i][k]))
+			raw = append(raw, byte(h.topics[i].weight(k)))
 		}
 	}
 	if _, err := z.Write(raw); err != nil {

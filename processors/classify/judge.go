@@ -14,9 +14,10 @@ func (a *analysis) judge(in *Input, l *schemas.Labels) {
 	var on active
 	on.find(x[:])
 	leaving := a.leaving(l)
+	a.topics.settle()
 	for i := range a.heads.Topics {
 		h := &a.heads.Topics[i]
-		h.logits(&z, h.Temperature, x[:], &on, weighted{a.topics[h.At:], a.topicCount})
+		h.logits(&z, h.Temperature, x[:], &on, weighted{a.topics.total[h.At:], a.topics.rows})
 		p := z[:len(h.Classes)]
 		softmax(p)
 		best := 0

@@ -78,7 +78,7 @@ func unpack(raw []byte) (*Heads, error) {
 	}
 	for k := range TopicWidth {
 		for i := range h.topics {
-			h.topics[i][k] = int8(raw[i])
+			h.topics[i].set(k, int8(raw[i]))
 		}
 		raw = raw[len(h.topics):]
 	}

@@ -22,6 +22,7 @@ type token struct {
 	hash       uint64 // of the lower-cased letters without apostrophes; numHash for numbers
 	start, end uint32 // bytes of the text
 	segment    int32
+	root       int32 // state of the general table after this token alone
 	kind       tokenKind
 	caps       bool // two letters or more, all capital
 	number     bool // a number in words

@@ -58,10 +58,15 @@ type table struct {
 	nodes  []node
 	cues   []cue
 	senses []sense
-	keys   []uint64
-	next   []int32
+	slots  []edge
 	mask   uint64
 	edges  int
+}
+
+// edge is a slot of the hash table: key and state lie together, so that a look fetches one line of memory.
+type edge struct {
+	key uint64 // 0: the slot is free
+	to  int32
 }
 
 func newTable() *table {
@@ -70,37 +75,37 @@ func newTable() *table {
 	return t
 }
 
-// edgeKey mixes a state and a token into the key of an edge; it is never 0, which marks an empty slot.
+// edgeKey mixes a state and a token into the key of an edge; it is never 0.
 func edgeKey(state int32, hash uint64) uint64 {
 	hi, lo := bits.Mul64(hash^0x9E3779B97F4A7C15, (uint64(uint32(state))+1)*0xD6E8FEB86659FD93|1)
 	return hi ^ lo | 1<<63
 }
 
 func (t *table) grow(n int) {
-	keys, next := t.keys, t.next
-	t.keys, t.next, t.mask = make([]uint64, n), make([]int32, n), uint64(n-1)
-	for i, k := range keys {
-		if k != 0 {
-			t.put(k, next[i])
+	old := t.slots
+	t.slots, t.mask = make([]edge, n), uint64(n-1)
+	for _, e := range old {
+		if e.key != 0 {
+			t.put(e)
 		}
 	}
 }
 
-func (t *table) put(key uint64, to int32) {
-	i := key & t.mask
-	for t.keys[i] != 0 {
+func (t *table) put(e edge) {
+	i := e.key & t.mask
+	for t.slots[i].key != 0 {
 		i = (i + 1) & t.mask
 	}
-	t.keys[i], t.next[i] = key, to
+	t.slots[i] = e
 }
 
 // step returns the state after reading a token in a state, 0 if no pattern goes on that way.
 func (t *table) step(state int32, hash uint64) int32 {
 	key := edgeKey(state, hash)
 	for i := key & t.mask; ; i = (i + 1) & t.mask {
-		switch t.keys[i] {
+		switch e := &t.slots[i]; e.key {
 		case key:
-			return t.next[i]
+			return e.to
 		case 0:
 			return 0
 		}
@@ -112,10 +117,10 @@ func (t *table) extend(state int32, hash uint64) int32 {
 		return to
 	}
 	to := t.newNode()
-	if t.edges++; t.edges*3 > len(t.keys) {
-		t.grow(2 * len(t.keys))
+	if t.edges++; t.edges*3 > len(t.slots) {
+		t.grow(2 * len(t.slots))
 	}
-	t.put(edgeKey(state, hash), to)
+	t.put(edge{edgeKey(state, hash), to})
 	t.nodes[state].kids = true
 	return to
 }
