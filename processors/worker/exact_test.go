@@ -115,7 +115,7 @@ func TestExactRepairBringsBackOldRowsWhileAWorkerRuns(t *testing.T) {
 	s := openStores(t)
 	s.publish("", names("a", 500)...)
 	s.publish("", names("a", 20)...)
-	s.start(func(c *worker.Config) { c.Takeover, c.BatchRows = 3*time.Second, 90 })
+	s.start(func(c *worker.Config) { c.Takeover, c.BatchRows = 30*time.Second, 90 }) // it comes when it is let, not because the machine is slow
 	s.want(500, 20, 0)
 	s.exec("DELETE FROM feedback WHERE seq BETWEEN 100 AND 250")
 	log, err := stream.OpenShard(s.ctx, s.js, s.nc, 0)

@@ -47,7 +47,8 @@ func windows(ranges []schemas.Range, most uint64) (out []window) {
 // Repair brings in again, from the log, what the table lacks of ranges that were committed before, and returns how many
 // rows that were. The ranges are in order; those beyond the checkpoint are none of its business. A worker that is running
 // on the shard stands by meanwhile; where events wait for it, the repair gives way to it every [Config].RepairTurn.
-// progress, if it is not nil, is told after each step how many of the sequences asked for have been dealt with.
+// progress, if it is not nil, is told after each step how many of the sequences asked for have been dealt with. Rows of a
+// plan that the worker took over and finished are not counted.
 // [HaltError]: the log no longer has what is missing, or the table contradicts it. [schemas.ErrLost]: the worker won the
 // shard every time.
 func (w *Worker) Repair(ctx context.Context, ranges []schemas.Range, progress func(done uint64)) (uint64, error) {
@@ -198,8 +199,8 @@ func (w *Worker) giveWay(ctx context.Context) error {
 	return w.savePlan(ctx, &schemas.Plan{Epoch: w.cp.Epoch, Shard: w.cfg.Shard, Generation: w.cp.Generation, Repair: true, Pending: w.interrupted()})
 }
 
-// waitTurn gives way to the worker, if there are events for it, until it has had a turn as long as the repair's or has
-// nothing more to do. alone: no worker came.
+// waitTurn gives way to the worker, if there are events for it, until it has had a turn as long as the repair's and stored
+// something in it, or has nothing more to do. alone: no worker came.
 func (w *Worker) waitTurn(ctx context.Context) (alone bool, err error) {
 	waiting := func(after uint64) (bool, error) {
 		rs, err := w.cfg.Log.Read(ctx, after, 1, w.cfg.BatchBytes, givePoll, 0)
@@ -225,7 +226,7 @@ func (w *Worker) waitTurn(ctx context.Context) (alone bool, err error) {
 			}
 		case came.IsZero():
 			came = time.Now()
-		case time.Since(came) >= w.cfg.RepairTurn:
+		case time.Since(came) >= w.cfg.Takeover, l.Checkpoint != nil && l.Checkpoint.Hi > w.cp.Hi && time.Since(came) >= w.cfg.RepairTurn:
 			return false, nil
 		case l.Checkpoint != nil && !l.Open():
 			if some, err := waiting(l.Checkpoint.Hi); err != nil || !some {
