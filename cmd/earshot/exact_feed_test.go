@@ -120,7 +120,7 @@ func (f *feed) pour(up *running, stop func(sent int) bool) (accepted int) {
 
 // spoil publishes a message that is no event.
 func (f *feed) spoil(js jetstream.JetStream) {
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond) // the node may be gone
 	defer cancel()
 	body := fmt.Sprintf(`{"broken":%d`, len(f.rubbish))
 	_, err := js.Publish(ctx, "feedback.in.t0.web.feedback.received.k", []byte(body), jetstream.WithRetryAttempts(0))
@@ -132,6 +132,12 @@ type outcome struct {
 	rows           int
 	lost, doubled  int // rows, dead letters and insights that are missing, and that are there too often
 	hours, unequal int // hours of which there are figures, and those in which they differ
+}
+
+// add counts what another feed came to.
+func (found *outcome) add(o outcome) {
+	found.rows, found.lost, found.doubled = found.rows+o.rows, found.lost+o.lost, found.doubled+o.doubled
+	found.hours, found.unequal = found.hours+o.hours, found.unequal+o.unequal
 }
 
 // check starts the node once more, without faults, waits until it has dealt with everything, and holds table, dead letters,

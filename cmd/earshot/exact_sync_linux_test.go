@@ -18,6 +18,7 @@ import (
 // inserted before a commit is answered must be on disk by then, the files of the part and the folder that names them. The
 // projection inside a part is not looked at: ClickHouse does not sync all of its files, whatever the settings.
 func TestExactlyWhatIsSyncedIsAnswered(t *testing.T) {
+	t.Parallel()
 	const request, ledger, part = "an accepted request", "an acknowledged plan or commit", "a part of a committed plan"
 	for _, c := range []struct {
 		name, env, statement string
@@ -35,7 +36,7 @@ func TestExactlyWhatIsSyncedIsAnswered(t *testing.T) {
 			engineSays(t, up, c.statement)
 		}
 		s := attach(t, up.cmd.Process.Pid, "-s", "400", "-e", "trace=write,pwrite64,writev,pwritev,fsync,fdatasync,sync_file_range,openat,rename,renameat,renameat2,unlink,unlinkat")
-		accepted := f.pour(up, func(sent int) bool { return sent == 40 })
+		accepted := f.pour(up, func(sent int) bool { return sent == 30 })
 		reconciled(t, dir) // everything is committed
 		calls := s.detach()
 		up.stop()

@@ -13,7 +13,7 @@ import (
 // before it takes over, and is let go on when the other has done so: a zombie with a plan, or an insert, in its hands.
 func TestExactWorkersThatComeBackAsZombies(t *testing.T) {
 	t.Parallel()
-	rounds := long(8, 200)
+	rounds := long(6, 200)
 	o := startOutside(t)
 	env := append(o.env(), "EARSHOT_TAKEOVER=300ms", "EARSHOT_BATCH_ROWS=400", "EARSHOT_LINGER=5ms", "EARSHOT_INSIGHT_MAX_AGE=87600h")
 	workers := []*running{start(t, dataFolder(t), "process", env...), start(t, dataFolder(t), "process", env...)}
