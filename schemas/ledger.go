@@ -122,6 +122,7 @@ type Tail struct {
 // Stored is a row of the table as a worker needs to know it.
 type Stored struct {
 	Seq    uint64
+	ID     EventID
 	Month  int // yyyymm of occurred_at
 	Digest uint64
 	Erased bool // only its place is left, and its message may be gone from the log

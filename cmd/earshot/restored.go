@@ -12,17 +12,18 @@ import (
 )
 
 type restoredOptions struct {
-	shard   int
-	stopped bool
+	shard          int
+	stopped, force bool
 }
 
 func restoredCommand() command {
 	return command{
 		name: "restored", summary: "go on with a log that was restored from a copy or made anew",
-		help: "A shard halts when its stream is not the one its ledger was written for, because it was made anew or put back from an\nolder copy: what the ledger says of it is true no more. This takes the stream as a new log: the next start reads it from its\noldest message on, counts what the table has as duplicates, and stores the rest. Stop every earshot on the shard first; with a\nNATS server of your own --stopped says that you have.\nExample: earshot restored --shard 0",
+		help: "A shard halts when its stream is not the one its ledger was written for, because it was made anew or put back from an\nolder copy: what the ledger says of it is true no more. This takes the stream as a new log: the next start reads it from its\noldest message on, counts what the table has as duplicates, and stores the rest. Where log and ledger were both put back,\nonly the table tells: the shard halts, and asks for --force. Stop every earshot on the shard first; with a\nNATS server of your own --stopped says that you have.\nExample: earshot restored --shard 0",
 		flags: func(fs *flag.FlagSet) any {
 			o := &restoredOptions{}
 			fs.IntVar(&o.shard, "shard", 0, "the shard that is halted")
+			fs.BoolVar(&o.force, "force", false, "take the log as a new one although its ledger was written for it")
 			fs.BoolVar(&o.stopped, "stopped", false, "no earshot works on that NATS server now")
 			return o
 		},
@@ -61,9 +62,9 @@ func runRestored(ctx context.Context, env *environment, o *restoredOptions) (err
 		return err
 	}
 	switch err := worker.Recognise(ctx, shard); {
-	case err == nil:
-		return errors.New("the log of this shard is the one its ledger was written for: there is nothing to do")
-	case !errors.Is(err, schemas.ErrEpoch):
+	case err == nil && !o.force:
+		return errors.New("the log of this shard is the one its ledger was written for: there is nothing to do, unless the shard has halted because of the table; then say --force")
+	case err != nil && !errors.Is(err, schemas.ErrEpoch):
 		return err
 	}
 	shard.Close()

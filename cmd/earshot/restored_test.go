@@ -16,8 +16,23 @@ import (
 // restored' each event is stored once, those that the copy lacks included.
 func TestExactWhenAnOldCopyOfTheLogIsPutBack(t *testing.T) {
 	t.Parallel()
+	for _, c := range []struct {
+		what, folder string
+		arguments    []string // of restored, besides its name
+	}{
+		{"the log", "nats/jetstream/$G/streams/FEEDBACK_0", nil},
+		{"log and ledger", "nats", []string{"--force"}}, // then only the table knows
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			putBack(t, c.what, c.folder, c.arguments)
+		})
+	}
+}
+
+func putBack(t *testing.T, what, folder string, arguments []string) {
 	dir := dataFolder(t)
-	log := filepath.Join(dir, "nats", "jetstream", "$G", "streams", "FEEDBACK_0")
+	log := filepath.Join(dir, filepath.FromSlash(folder))
 	send := func(lo, hi int) {
 		t.Helper()
 		up := startUp(t, dir)
@@ -68,9 +83,9 @@ func TestExactWhenAnOldCopyOfTheLogIsPutBack(t *testing.T) {
 		defer resp.Body.Close()
 		return resp.StatusCode == http.StatusServiceUnavailable
 	})
-	for _, arguments := range [][]string{{"reconcile", "--wait", "1s"}, {"reconcile", "--by-hour", "--wait", "1s"}} {
-		if stdout, stderr, code := output(t, earshot(t, dir, arguments...)); code != 1 {
-			t.Errorf("%v ended with %d:\n%s%s", arguments, code, stdout, stderr)
+	for _, account := range [][]string{{"reconcile", "--wait", "1s"}, {"reconcile", "--by-hour", "--wait", "1s"}} {
+		if stdout, stderr, code := output(t, earshot(t, dir, account...)); code != 1 {
+			t.Errorf("%v ended with %d:\n%s%s", account, code, stdout, stderr)
 		}
 	}
 	if _, stderr, code := output(t, earshot(t, dir, "restored")); code != 1 || !strings.Contains(stderr, "another earshot is running") {
@@ -78,7 +93,12 @@ func TestExactWhenAnOldCopyOfTheLogIsPutBack(t *testing.T) {
 	}
 	up.stop()
 
-	if stdout, stderr, code := output(t, earshot(t, dir, "restored")); code != 0 {
+	if len(arguments) > 0 {
+		if _, stderr, code := output(t, earshot(t, dir, "restored")); code != 1 || !strings.Contains(stderr, "--force") {
+			t.Errorf("restored does not ask for --force: %d %s", code, stderr)
+		}
+	}
+	if stdout, stderr, code := output(t, earshot(t, dir, append([]string{"restored"}, arguments...)...)); code != 0 {
 		t.Fatalf("restored ended with %d: %s%s", code, stdout, stderr)
 	}
 	up = startUp(t, dir)
@@ -98,6 +118,6 @@ func TestExactWhenAnOldCopyOfTheLogIsPutBack(t *testing.T) {
 	if len(accepted) != 1200 {
 		t.Errorf("%d events are stored, want 1200", len(accepted))
 	}
-	t.Attr("exact", "an old copy of the log put back, grown past the ledger, taken as a new log | 1 | 1200 | 0 | 0")
+	t.Attr("exact", "an old copy of "+what+" put back, grown past the ledger, taken as a new log | 1 | 1200 | 0 | 0")
 	up.stop()
 }

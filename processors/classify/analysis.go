@@ -44,9 +44,18 @@ type clause struct {
 
 func (c *clause) valence() float32 { return c.pos + c.neg }
 
+func (c *clause) add(v float32) {
+	if v > 0 {
+		c.pos += v
+	} else {
+		c.neg += v
+	}
+}
+
 type valenceHit struct {
 	token, end int32
 	value      float32
+	negated    bool
 	covered    bool // part of a cue that has its own polarity
 }
 
@@ -97,6 +106,7 @@ type analysis struct {
 	boost                          float32
 	best, bestEnd                  int32
 	bestState                      int32
+	denied                         int32 // 1 + the place in valences of what a negation stands behind, until something after it is negated; 0: none
 }
 
 func (c *Classifier) newAnalysis() *analysis {
@@ -166,6 +176,7 @@ func (a *analysis) root(tok *token) {
 }
 
 func (a *analysis) open(first int32, seg *segment) {
+	a.deny()
 	h := a.tokens[first].hash
 	a.clauses = append(a.clauses, clause{first: first, last: seg.last, sentence: seg.sentence, mark: seg.mark,
 		order: h == a.c.orders[0] || h == a.c.orders[1]})
@@ -208,6 +219,27 @@ func (a *analysis) segment(seg *segment) {
 			a.apply(i, seg)
 		}
 	}
+	a.deny()
+}
+
+// deny turns what a negation of the open clause stands behind: "je ne recommande pas", "gefällt mir nicht".
+func (a *analysis) deny() {
+	if a.denied == 0 {
+		return
+	}
+	h, c, set := &a.valences[a.denied-1], &a.clauses[len(a.clauses)-1], &a.c.setting
+	a.denied = 0
+	by := set.NegatedNegative
+	if h.value > 0 {
+		by = set.NegatedPositive
+	}
+	if h.value > 0 {
+		c.pos -= h.value
+	} else {
+		c.neg -= h.value
+	}
+	h.value, h.negated = -h.value*by, true
+	c.add(h.value)
 }
 
 // follow visits every pattern that starts at token i, from a state reached before token j. turned: a negation stood in a gap,
@@ -307,6 +339,16 @@ func (a *analysis) apply(i int32, seg *segment) {
 			a.negUntil = end + scope
 		}
 		c.negations++
+		if k := len(a.valences); n.modValue > 0 && k > 0 {
+			if h := &a.valences[k-1]; h.token >= c.first && i-h.end < int32(n.modValue) && !h.negated {
+				a.denied = int32(k)
+			}
+		}
+		return
+	case whole:
+		for k := len(a.senses); k > 0 && a.senses[k-1].start == i && a.senses[k-1].class >= senseCount; k = len(a.senses) {
+			a.senses = a.senses[:k-1]
+		}
 		return
 	case boost:
 		a.boost, a.boostUntil = a.boost*n.modValue, end+2
@@ -348,14 +390,11 @@ func (a *analysis) apply(i int32, seg *segment) {
 		} else {
 			v *= -set.NegatedNegative
 		}
+		a.denied = 0
 	}
 	if tok.kind == symbolToken {
 		c.emoji += v
 	}
-	if v > 0 {
-		c.pos += v
-	} else {
-		c.neg += v
-	}
-	a.valences = append(a.valences, valenceHit{token: i, end: end, value: v})
+	c.add(v)
+	a.valences = append(a.valences, valenceHit{token: i, end: end, value: v, negated: i < a.negUntil})
 }

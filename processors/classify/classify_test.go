@@ -19,6 +19,27 @@ func mustLoad(t testing.TB) *Classifier {
 	return c
 }
 
+// TestLanguages holds the word lists to the claims of testdata/languages.tsv.
+func TestLanguages(t *testing.T) {
+	raw, err := os.ReadFile("testdata/languages.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustLoad(t)
+	for i, line := range strings.Split(strings.TrimSpace(string(raw)), "\n") {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		cells := strings.Split(line, "\t")
+		if len(cells) != 4 {
+			t.Fatalf("languages.tsv:%d: %d columns, want 4", i+1, len(cells))
+		}
+		if l := c.Classify(Input{Text: cells[2], Language: cells[1]}); string(l.Polarity) != cells[3] {
+			t.Errorf("languages.tsv:%d: %q: %s is %s (score %.2f), want %s", i+1, cells[0], cells[2], l.Polarity, l.Score, cells[3])
+		}
+	}
+}
+
 // TestCases holds the classifier to the claims of testdata/cases.tsv.
 func TestCases(t *testing.T) {
 	c := mustLoad(t)

@@ -1,6 +1,9 @@
 package classify
 
-import "unicode"
+import (
+	"strings"
+	"unicode"
+)
 
 // script is a writing system as far as it tells languages apart.
 type script uint8
@@ -138,12 +141,51 @@ func (a *analysis) romanised() bool {
 	return false
 }
 
-// base returns the language of a tag without region or script.
+// base returns the language of a tag without region or script, as ISO 639-1 writes it where it has a code.
 func base(lang string) string {
-	for i := range lang {
-		if lang[i] == '-' || lang[i] == '_' {
-			return lang[:i]
-		}
+	if i := strings.IndexAny(lang, "-_"); i >= 0 {
+		lang = lang[:i]
+	}
+	lang = strings.ToLower(lang) // tags are the same in any case (RFC 5646, 2.1.1)
+	switch lang {
+	case "eng":
+		return "en"
+	case "zho", "chi", "cmn", "yue":
+		return "zh"
+	case "ara":
+		return "ar"
+	case "deu", "ger":
+		return "de"
+	case "spa":
+		return "es"
+	case "fra", "fre":
+		return "fr"
+	case "hin":
+		return "hi"
+	case "ind":
+		return "id"
+	case "ita":
+		return "it"
+	case "jpn":
+		return "ja"
+	case "kor":
+		return "ko"
+	case "nld", "dut":
+		return "nl"
+	case "pol":
+		return "pl"
+	case "por":
+		return "pt"
+	case "rus":
+		return "ru"
+	case "swe":
+		return "sv"
+	case "tha":
+		return "th"
+	case "tur":
+		return "tr"
+	case "vie":
+		return "vi"
 	}
 	return lang
 }
@@ -153,9 +195,9 @@ func base(lang string) string {
 func (c *Classifier) reader(lang string) (*table, region) {
 	base := base(lang)
 	switch base {
-	case "en", "EN", "eng":
+	case "en":
 		return c.table, english
-	case "zh", "ZH", "zho", "cmn", "yue":
+	case "zh":
 		return c.table, foreign
 	case "und":
 		// A script that several languages share is read with the words of the largest of them.

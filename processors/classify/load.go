@@ -251,7 +251,7 @@ func digest(fsys fs.FS) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:4]), nil
 }
 
-var modNames = map[string]modKind{"negate": negate, "boost": boost, "contrast": contrast, "concede": concede, "despite": despite, "condition": condition}
+var modNames = map[string]modKind{"negate": negate, "boost": boost, "contrast": contrast, "concede": concede, "despite": despite, "condition": condition, "word": whole}
 
 func (l *loader) loadModifiers() {
 	l.each("modifiers.tsv", 3, func(r row) {
@@ -263,7 +263,7 @@ func (l *loader) loadModifiers() {
 		}
 		kind, ok := modNames[r.cells[0]]
 		if !ok {
-			l.fault(r, "unknown kind %q, want number, subject, negate, boost, contrast, concede, despite or condition", r.cells[0])
+			l.fault(r, "unknown kind %q, want number, subject, negate, boost, contrast, concede, despite, condition or word", r.cells[0])
 			return
 		}
 		v := l.number(r, 2)

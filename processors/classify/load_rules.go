@@ -164,7 +164,7 @@ func (l *loader) loadLexicons() {
 		l.each(file, 3, func(r row) {
 			kind, mod := modNames[r.cells[0]]
 			if !mod && r.cells[0] != "valence" {
-				l.fault(r, "unknown kind %q, want valence, negate, boost, contrast, concede or condition", r.cells[0])
+				l.fault(r, "unknown kind %q, want valence, negate, boost, contrast, concede, condition or word", r.cells[0])
 				return
 			}
 			v := l.number(r, 2)

@@ -111,6 +111,12 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 			f.polarity, f.confidence = general, sure
 			f.guessed = sure <= a.c.setting.ConfidenceGuess
 		}
+		if o := a.opposed(fs[:n], &f); o != nil {
+			if mine, theirs := a.c.themes[f.theme].aspect, a.c.themes[o.theme].aspect; theirs && !mine || mine == theirs && abs(f.polarity) > abs(o.polarity) {
+				*o = f
+			}
+			continue
+		}
 		if aspect := a.c.themes[f.theme].aspect; aspect && (a.said(fs[:n], &f) || a.twin(fs[i+1:], &f)) || !aspect && a.twin(fs[:n], &f) {
 			continue
 		}
@@ -131,6 +137,19 @@ func (a *analysis) said(fs []found, f *found) bool {
 		}
 	}
 	return false
+}
+
+// opposed is the mention among fs of the same words and the same part of the taxonomy that says the opposite: nobody means both. A theme says more
+// than an aspect, and of two the stronger stays.
+func (a *analysis) opposed(fs []found, f *found) *found {
+	t := &a.c.themes[f.theme]
+	for i := range fs {
+		o := &a.c.themes[fs[i].theme]
+		if fs[i].start == f.start && fs[i].end == f.end && o.Element == t.Element && o.Facet == t.Facet && o.S5 == t.S5 && fs[i].polarity*f.polarity < 0 {
+			return &fs[i]
+		}
+	}
+	return nil
 }
 
 // twin says whether a theme among fs says the same of the same part of the taxonomy: "no answer" and "kept on hold" in one

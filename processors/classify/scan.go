@@ -373,8 +373,16 @@ func (s *scanner) scanRune(text string, i int) int {
 			s.scripts[sc]++
 		}
 		s.letters++
-		s.push(token{hash: addRune(fnvOffset, r), start: uint32(i), end: uint32(i + n), kind: hanToken})
-		return i + n
+		h, j := addRune(fnvOffset, r), i+n
+		for sc == scriptThai { // vowels and tones above and below a letter are part of it: ดี is good, ดุ is fierce
+			mark, size := utf8.DecodeRuneInString(text[j:])
+			if mark < 0xE00 || mark >= 0xE80 || !unicode.IsMark(mark) {
+				break
+			}
+			h, j = addRune(h, mark), j+size
+		}
+		s.push(token{hash: h, start: uint32(i), end: uint32(j), kind: hanToken})
+		return j
 	case scriptNone:
 		if isEmoji(r) {
 			s.push(token{hash: addRune(fnvOffset, r), start: uint32(i), end: uint32(i + n), kind: symbolToken})

@@ -17,6 +17,7 @@ const (
 	concede           // "although": its own clause counts less
 	despite           // the same of a thing: what it concedes ends where a new subject begins
 	condition         // "if", "would", "hope": said of what is not
+	whole             // a word whose first character means nothing by itself: 快递 is a parcel, 快 is fast
 )
 
 // node is one state of the trie: what is known of the pattern that ends here.

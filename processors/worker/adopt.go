@@ -78,7 +78,10 @@ func (w *Worker) reconsider(ctx context.Context, b *batch, former *schemas.Plan)
 	}
 	for i := range b.rows {
 		r := &b.rows[i]
-		if _, ok := stored[r.Seq]; ok {
+		if s, ok := stored[r.Seq]; ok {
+			if s.ID != r.ID && !s.Erased {
+				return nil, &HaltError{w.cfg.Shard, fmt.Sprintf("the table has the event %s at sequence %d, the log the event %s: log and ledger were put back from a copy that is older than the table; stop every earshot and take the log as a new one with 'earshot restored --shard %d --force'", s.ID, r.Seq, r.ID, w.cfg.Shard)}
+			}
 			delete(stored, r.Seq)
 			continue
 		}

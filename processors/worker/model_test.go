@@ -416,7 +416,7 @@ func (i *instance) Stored(_ context.Context, r schemas.Range) (out []schemas.Sto
 		return nil, err
 	}
 	for _, row := range m.in(r) {
-		out = append(out, schemas.Stored{Seq: row.Seq, Month: month(&row), Digest: row.Digest})
+		out = append(out, schemas.Stored{Seq: row.Seq, ID: row.ID, Month: month(&row), Digest: row.Digest})
 	}
 	return out, nil
 }

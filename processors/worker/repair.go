@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -158,7 +159,8 @@ func (w *Worker) salt(ctx context.Context) error {
 }
 
 // findStrays looks for rows that no plan of the ledger accounts for. Where there are some, because the ledger or a plan
-// was lost, every batch up to the last of them is held against the table instead of being inserted on trust.
+// was lost, every batch up to the last of them is held against the table instead of being inserted on trust. Rows beyond the
+// end of the log are of messages that it has lost.
 func (w *Worker) findStrays(ctx context.Context) error {
 	end := w.cp.Hi
 	if w.unfinished() {
@@ -169,6 +171,11 @@ func (w *Worker) findStrays(ctx context.Context) error {
 		return fmt.Errorf("look for rows without a plan: %w", err)
 	}
 	if w.strays = last; last > 0 {
+		if _, err := w.cfg.Log.Read(ctx, last, 1, tailBytes, tailIdle, 0); errors.Is(err, schemas.ErrEpoch) {
+			return &HaltError{w.cfg.Shard, fmt.Sprintf("the table has rows up to sequence %d, which the log does not reach: log and ledger were put back from a copy that is older than the table; stop every earshot and take the log as a new one with 'earshot restored --shard %d --force'", last, w.cfg.Shard)}
+		} else if err != nil {
+			return fmt.Errorf("look where the log ends: %w", err)
+		}
 		w.cfg.Logger.Error().Uint64("after", end).Uint64("up_to", last).Msg("the table has rows that no plan accounts for: every batch up to there is held against the table")
 	}
 	return nil

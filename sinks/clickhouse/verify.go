@@ -73,7 +73,7 @@ func (s *Store) ReadBack(ctx context.Context, r schemas.Range) (rows, digest uin
 // Stored lists the rows of a range in the order of their sequences. A sequence that is there twice is listed twice.
 func (s *Store) Stored(ctx context.Context, r schemas.Range) ([]schemas.Stored, error) {
 	op := fmt.Sprintf("list the rows of %d–%d of shard %d", r.Lo, r.Hi, r.Shard)
-	rows, err := s.conn.Query(ctx, "SELECT seq, toYYYYMM(occurred_at), digest, kind = "+literal(string(schemas.Erased))+" FROM "+table+" WHERE "+condition(r)+" ORDER BY seq")
+	rows, err := s.conn.Query(ctx, "SELECT seq, event_id, toYYYYMM(occurred_at), digest, kind = "+literal(string(schemas.Erased))+" FROM "+table+" WHERE "+condition(r)+" ORDER BY seq")
 	if err != nil {
 		return nil, wrap(op, err)
 	}
@@ -82,7 +82,7 @@ func (s *Store) Stored(ctx context.Context, r schemas.Range) ([]schemas.Stored, 
 	for rows.Next() {
 		var row schemas.Stored
 		var month uint32
-		if err := rows.Scan(&row.Seq, &month, &row.Digest, &row.Erased); err != nil {
+		if err := rows.Scan(&row.Seq, (*uuid.UUID)(&row.ID), &month, &row.Digest, &row.Erased); err != nil {
 			return nil, wrap(op, err)
 		}
 		row.Month = int(month)

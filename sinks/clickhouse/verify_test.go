@@ -49,7 +49,7 @@ func TestReadBackProvesWhatWasInserted(t *testing.T) {
 		var want []schemas.Stored
 		for i := range c.want {
 			at := c.want[i].Event.Time.UTC()
-			want = append(want, schemas.Stored{Seq: c.want[i].Seq, Month: at.Year()*100 + int(at.Month()), Digest: c.want[i].Digest})
+			want = append(want, schemas.Stored{Seq: c.want[i].Seq, ID: c.want[i].ID, Month: at.Year()*100 + int(at.Month()), Digest: c.want[i].Digest})
 		}
 		if !slices.Equal(stored, want) {
 			t.Errorf("%s: got rows %v, want %v", c.claim, stored, want)
