@@ -258,7 +258,7 @@ func (n *node) showAddresses(w io.Writer) {
 	fmt.Fprintf(w, `
 Where to look:
   send feedback   curl -d '{"text":"Nobody answered for three days","channel":"web"}' -H 'Content-Type: application/json' %[1]s/v1/feedback
-  ask ClickHouse  curl '%[2]s/?database=%[3]s' --data-binary 'SELECT occurred_at, polarity, text FROM feedback ORDER BY received_at DESC LIMIT 5 FORMAT PrettyCompact'
+  ask ClickHouse  curl '%[2]s/?database=%[3]s' --data-binary 'SELECT occurred_at, polarity, text FROM feedback_current ORDER BY received_at DESC LIMIT 5 FORMAT PrettyCompact'
   NATS            nats --server %[4]s stream ls
   metrics         %[1]s/metrics
 `, a.Gateway, withoutUser(a.Clickhouse), a.Database, a.Nats)

@@ -39,7 +39,7 @@ func (p paramFlags) Set(s string) error {
 func queryCommand() command {
 	return command{
 		name: "query", args: `["SELECT …"]`, summary: "ask ClickHouse, in SQL or by a query's name",
-		help: "Runs SQL, or one of the named queries (--list), and prints the answer in any ClickHouse format. In CSV, a text that a\nspreadsheet would run as a formula gets an apostrophe before it; not with --literal.\nExamples:\n  earshot query \"SELECT channel, count() FROM feedback GROUP BY channel\"\n  earshot query --name worst_themes --tenant demo\n  earshot query --name csat --tenant demo --by week",
+		help: "Runs SQL, or one of the named queries (--list), and prints the answer in any ClickHouse format. In CSV, a text that a\nspreadsheet would run as a formula gets an apostrophe before it; not with --literal.\nExamples:\n  earshot query \"SELECT channel, count() FROM feedback_current GROUP BY channel\"\n  earshot query --name worst_themes --tenant demo\n  earshot query --name csat --tenant demo --by week",
 		flags: func(fs *flag.FlagSet) any {
 			o := &queryOptions{params: paramFlags{}}
 			fs.StringVar(&o.format, "format", "PrettyCompact", "ClickHouse output `format`, such as JSONEachRow, CSVWithNames or TSV")
