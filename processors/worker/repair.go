@@ -171,7 +171,11 @@ func (w *Worker) findStrays(ctx context.Context) error {
 		return fmt.Errorf("look for rows without a plan: %w", err)
 	}
 	if w.strays = last; last > 0 {
-		if _, err := w.cfg.Log.Read(ctx, last, 1, tailBytes, tailIdle, 0); errors.Is(err, schemas.ErrEpoch) {
+		rs, err := w.cfg.Log.Read(ctx, last-1, 1, tailBytes, tailIdle, 0)
+		if err == nil && len(rs) == 0 { // removed, or the log ends before it: then this read says so
+			_, err = w.cfg.Log.Read(ctx, last, 1, tailBytes, tailIdle, 0)
+		}
+		if errors.Is(err, schemas.ErrEpoch) {
 			return &HaltError{w.cfg.Shard, fmt.Sprintf("the table has rows up to sequence %d, which the log does not reach: log and ledger were put back from a copy that is older than the table; stop every earshot and take the log as a new one with 'earshot restored --shard %d --force'", last, w.cfg.Shard)}
 		} else if err != nil {
 			return fmt.Errorf("look where the log ends: %w", err)
