@@ -229,14 +229,12 @@ func (a *analysis) deny() {
 	}
 	h, c, set := &a.valences[a.denied-1], &a.clauses[len(a.clauses)-1], &a.c.setting
 	a.denied = 0
-	by := set.NegatedNegative
-	if h.value > 0 {
-		by = set.NegatedPositive
-	}
+	by := set.NegatedPositive
 	if h.value > 0 {
 		c.pos -= h.value
 	} else {
 		c.neg -= h.value
+		by = set.NegatedNegative
 	}
 	h.value, h.negated = -h.value*by, true
 	c.add(h.value)

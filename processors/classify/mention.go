@@ -139,8 +139,8 @@ func (a *analysis) said(fs []found, f *found) bool {
 	return false
 }
 
-// opposed is the mention among fs of the same words and the same part of the taxonomy that says the opposite: nobody means both. A theme says more
-// than an aspect, and of two the stronger stays.
+// opposed is the mention among fs of the same words and the same part of the taxonomy that says the opposite: nobody means
+// both. A theme says more than an aspect, and of two alike the stronger stays.
 func (a *analysis) opposed(fs []found, f *found) *found {
 	t := &a.c.themes[f.theme]
 	for i := range fs {
