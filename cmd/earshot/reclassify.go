@@ -139,12 +139,31 @@ func reclassify(ctx context.Context, r *worker.Reclassifier, o *reclassifyOption
 		out.said = fmt.Sprintf("generation %d is built beside generation %d, which is live: 'earshot reclassify' switches, --discard gives it up", c.To, built.Live)
 		return out, nil
 	}
-	if err := r.Switch(ctx); err != nil {
+	if err := switchTo(ctx, r, c.To); err != nil {
 		return nil, err
 	}
 	out.Live = c.To
 	out.said = fmt.Sprintf("generation %d is live; generation %d is kept for 'earshot reclassify --rollback' until 'earshot reclassify --prune' drops it", c.To, built.Live)
 	return out, nil
+}
+
+// switchTo makes a generation live that is built. A process that took this one for dead, because it did not answer in time,
+// may do it in its place.
+func switchTo(ctx context.Context, r *worker.Reclassifier, to uint32) error {
+	err := r.Switch(ctx)
+	if !errors.Is(err, schemas.ErrLost) {
+		return err
+	}
+	if _, ferr := finishFirst(ctx, r); ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	switch now, serr := r.State(ctx); {
+	case serr != nil:
+		return errors.Join(err, serr)
+	case now.Live != to:
+		return err
+	}
+	return nil
 }
 
 // finishFirst ends a switch that was cut off, or waits for the process that is at it; nil: there is none.
@@ -158,11 +177,14 @@ func finishFirst(ctx context.Context, r *worker.Reclassifier) (*reclassified, er
 		}
 		out = &reclassified{From: now.Live, To: c.To, Live: c.To, Labels: c.Labels, Rows: comparedRows(c), Failed: c.Failed, carry: c.Carry,
 			said: fmt.Sprintf("the switch to generation %d, which had been cut off, is finished", c.To)}
-		err = r.Switch(ctx)
-		if err == nil || !errors.Is(err, schemas.ErrBuilding) && !errors.Is(err, schemas.ErrLost) {
+		done, err := r.Finish(ctx)
+		switch {
+		case err != nil && !errors.Is(err, schemas.ErrLost):
 			return out, err
+		case done && err == nil:
+			continue
 		}
-		select { // it is in good hands, such as a running node's
+		select { // it is in good hands, such as a running node's, or was finished there just now
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(100 * time.Millisecond):

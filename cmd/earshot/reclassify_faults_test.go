@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +18,8 @@ import (
 
 // reclassifyFaults makes the test binary 'earshot reclassify' with faults: "flip" (another classifier), "rows=100" (of a
 // range), "kill=17" (kill -9 at the 17th boundary of a write), "kill=SetLive" (before that write), "stop=Insert" (SIGSTOP
-// there, once). Several are separated by commas.
+// there, once), "rival=hold" and "rival=load 2" (another takes this process for dead and ends the switch before that write,
+// or before the record is read for the second time). Several are separated by commas.
 const reclassifyFaults = "TEST_RECLASSIFY_FAULTS"
 
 // reclassifyFaulty is the command with faults between it and its stores.
@@ -44,6 +46,8 @@ func reclassifyFaulty(spec string, args []string, stdout, stderr io.Writer) int 
 			f.kill = value
 		case "stop":
 			f.stop = value
+		case "rival":
+			f.rival = value
 		}
 	}
 	o.change = func(c *worker.ReclassifyConfig) {
@@ -54,10 +58,16 @@ func reclassifyFaulty(spec string, args []string, stdout, stderr io.Writer) int 
 		if c.Table == nil { // a dry run
 			return
 		}
+		other := *c
+		other.Owner, other.Record, other.Shards = "rival", takenForDead{c.Record}, slices.Clone(c.Shards)
+		f.finish = func() (bool, error) { return worker.NewReclassifier(other).Finish(context.Background()) }
 		c.Table, c.Record = &faultyTable{c.Table, f}, &faultyRecord{c.Record, f}
 		for i := range c.Shards {
 			c.Shards[i] = &faultyLog{c.Shards[i], f}
 		}
+	}
+	if f.rival != "" {
+		defer func() { fmt.Fprintln(stderr, "the rival finished it:", f.finished) }()
 	}
 	env := &environment{config: config, stdout: stdout, stderr: stderr}
 	if err := runReclassify(context.Background(), env, o); err != nil {
@@ -90,9 +100,17 @@ func (f flipped) Classify(in classify.Input) schemas.Labels {
 // faults ends or stops the process at a boundary of a write: after the answer of one has come and before the next is sent,
 // between which it only reads. What a write that is cut off leaves is the worker's test.
 type faults struct {
-	kill, stop string
-	n          int
+	kill, stop, rival string
+	n, loads          int
+
+	finish   func() (bool, error) // by the rival
+	finished bool
 }
+
+// takenForDead is the record to one whose question is never answered.
+type takenForDead struct{ worker.Record }
+
+func (takenForDead) Alive(context.Context, string) (bool, error) { return false, nil }
 
 // at does a write between two boundaries.
 func (f *faults) at(name string, write func() error) error {
@@ -109,6 +127,17 @@ func (f *faults) boundary(name string) {
 	if f.stop != "" && f.stop == name {
 		f.stop = ""
 		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	}
+	f.overtake(name)
+}
+
+func (f *faults) overtake(name string) {
+	if f.rival == "" || f.rival != name || f.finished {
+		return
+	}
+	var err error
+	if f.finished, err = f.finish(); err != nil {
+		panic(err)
 	}
 }
 
@@ -141,6 +170,12 @@ type faultyRecord struct {
 func (r *faultyRecord) Save(ctx context.Context, g schemas.Generations, expect uint64) (seq uint64, err error) {
 	err = r.f.at("Save", func() error { seq, err = r.Record.Save(ctx, g, expect); return err })
 	return seq, err
+}
+
+func (r *faultyRecord) Load(ctx context.Context) (schemas.Generations, uint64, error) {
+	r.f.loads++
+	r.f.overtake(fmt.Sprint("load ", r.f.loads))
+	return r.Record.Load(ctx)
 }
 
 type faultyLog struct {
