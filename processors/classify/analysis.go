@@ -311,8 +311,10 @@ func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 			if (q.class == senseWish || q.class == senseRequest) && q.weight > 1 && i != a.clauses[at].first {
 				continue // "add a dark mode" wishes, "to add insult" does not
 			}
-			a.total[q.class] += q.weight
-			a.count[q.class]++
+			if q.class != senseChurn || q.weight > 0 {
+				a.total[q.class] += q.weight
+				a.count[q.class]++
+			}
 		}
 		a.senses = append(a.senses, senseHit{class: q.class, start: i, clause: at, weight: q.weight, negated: negated, note: q.note})
 	}

@@ -11,11 +11,11 @@ type Input struct {
 	Kind         schemas.Kind
 	Channel      string          // not read by this model
 	FieldType    string          // not read by this model
-	QuestionText string          // the question the text answers: its cues say what a bare "terrible" is about
+	QuestionText string          // the question the text answers: it says what a bare "terrible" is about, and whether a bare "no" is bad news
 	StageHint    string          // presale, sale or aftersale
 	ActorKind    string          // customer (also ""), agent, bot, system
 	ElementHint  schemas.Element // stands where the text names no element
-	S5Hint       schemas.S5      // stands where a mention of service names no virtue
+	S5Hint       schemas.S5      // stands where a mention of service names no virtue, and where a text that judges names nothing
 	Rating       schemas.Score   // −1 … 1, the rating given with the text
 }
 
@@ -53,6 +53,9 @@ func (a *analysis) byRules(in *Input, l *schemas.Labels) {
 	if l.Quality == schemas.QualityOK && len(l.Mentions) == 0 && in.QuestionText != "" {
 		a.c.asked(in, l, a)
 	}
+	if l.Quality == schemas.QualityOK && len(l.Mentions) == 0 {
+		a.hinted(in, l)
+	}
 	l.Element = dominant(l.Mentions, in.ElementHint)
 	a.churn(in, l)
 	a.intent(l)
@@ -75,6 +78,20 @@ func (c *Classifier) asked(in *Input, l *schemas.Labels, a *analysis) {
 	}
 }
 
+// hinted makes one mention of a text that names nothing, of the virtue of service that the producer named: "Terrible!" with
+// the hint speed speaks of the speed.
+func (a *analysis) hinted(in *Input, l *schemas.Labels) {
+	if l.Polarity == schemas.Neutral || in.S5Hint.Place() < 0 || in.ElementHint != "" && in.ElementHint != schemas.Service {
+		return
+	}
+	m := schemas.Mention{Element: schemas.Service, S5: in.S5Hint, Polarity: l.Score, Confidence: a.c.setting.ConfidenceGuess,
+		Start: a.tokens[0].start, End: a.tokens[len(a.tokens)-1].end}
+	if f := schemas.Facet(in.StageHint); f.Element() == schemas.Service {
+		m.Facet = f
+	}
+	l.Mentions = append(l.Mentions, m)
+}
+
 // release gives the working memory back unless one huge text made it huge.
 func (c *Classifier) release(a *analysis) {
 	a.text = ""
@@ -86,9 +103,9 @@ func (c *Classifier) release(a *analysis) {
 
 // sentiment sets polarity, score, confidence and probabilities and returns the probabilities unrounded.
 func (a *analysis) sentiment(in *Input, l *schemas.Labels) [3]float64 {
-	var p [3]float64
-	read := false // by its words, without a look at the rating
+	p, read := a.answered(in) // by its words, without a look at the rating
 	switch {
+	case read:
 	case l.Quality == schemas.QualityEmpty:
 		p = fromRating(in.Rating)
 	case a.unheard() && !a.heads.Foreign:

@@ -60,6 +60,13 @@ func TestHintsAndContextInformButDoNotOverride(t *testing.T) {
 		}},
 		{"a virtue hint stands where service names none", Input{Text: "The service was bad.", S5Hint: schemas.Speed}, func(l schemas.Labels) bool { return l.Mentions[0].S5 == schemas.Speed }},
 		{"a virtue hint turns no other virtue", Input{Text: "The clerk was rude.", S5Hint: schemas.Speed}, func(l schemas.Labels) bool { return l.Mentions[0].S5 == schemas.Smile }},
+		{"a virtue hint says what a bare word is about", Input{Text: "Terrible!", S5Hint: schemas.Speed, StageHint: "sale"}, func(l schemas.Labels) bool {
+			return len(l.Mentions) == 1 && l.Mentions[0].S5 == schemas.Speed && l.Mentions[0].Facet == schemas.Sale && l.Mentions[0].Polarity < 0 && l.Mentions[0].End == 8 && l.Element == schemas.Service
+		}},
+		{"a virtue hint makes no mention of a text that judges nothing", Input{Text: "It is Tuesday.", S5Hint: schemas.Speed}, func(l schemas.Labels) bool { return len(l.Mentions) == 0 }},
+		{"a virtue of service is none of the product's", Input{Text: "Terrible!", S5Hint: schemas.Speed, ElementHint: schemas.Product}, func(l schemas.Labels) bool {
+			return len(l.Mentions) == 0 && l.Element == schemas.Product
+		}},
 		{"a low rating without words is negative", Input{Rating: low}, func(l schemas.Labels) bool {
 			return l.Polarity == schemas.Negative && l.Quality == schemas.QualityEmpty
 		}},
@@ -80,6 +87,46 @@ func TestHintsAndContextInformButDoNotOverride(t *testing.T) {
 				t.Errorf("%+v gives %+v", test.in, l)
 			}
 		})
+	}
+}
+
+// A bare answer says what its question makes of it, and nothing by itself.
+func TestABareAnswerIsReadByItsQuestion(t *testing.T) {
+	c := mustLoad(t)
+	for _, row := range []struct {
+		question, text, lang string
+		want                 schemas.Polarity
+	}{
+		{"Was your problem solved?", "No.", "", schemas.Negative},
+		{"Was your problem solved?", "Yes!", "", schemas.Positive},
+		{"Did you have any problems with your delivery?", "no", "", schemas.Positive},
+		{"Did you have any problems with your delivery?", "Yes", "", schemas.Negative},
+		{"What could we improve?", "Nothing", "", schemas.Positive},
+		{"What could we improve?", "everything", "", schemas.Negative},
+		{"What did you like most?", "Nothing really", "", schemas.Negative},
+		{"What did you like most?", "All of it", "", schemas.Positive},
+		{"What did you like least?", "Nothing", "", schemas.Positive},
+		{"Is there anything we could do better?", "Not really", "", schemas.Positive},
+		{"Would you recommend us?", "👍 Definitely", "", schemas.Positive},
+		{"Hat alles gut funktioniert, oder gab es Probleme?", "Nein", "de", schemas.Positive},
+		{"Wurde Ihr Anliegen gelöst?", "Nein", "de", schemas.Negative},
+		{"您的问题解决了吗？", "没有", "zh", schemas.Negative},
+		{"您对我们的服务满意吗？", "不", "zh", schemas.Negative},
+		{"Qu'est-ce que nous pourrions améliorer ?", "Rien", "fr", schemas.Positive},
+		{"¿Qué podríamos mejorar?", "Nada", "es", schemas.Positive},
+		{"Do you own a car?", "No", "", schemas.Neutral},
+		{"", "No", "", schemas.Neutral},
+		{"What could we improve?", "No yes", "", schemas.Neutral},
+		{"Was your problem solved?", "No idea", "", schemas.Negative}, // not a bare answer: its words decide
+	} {
+		l := c.Classify(Input{Text: row.text, QuestionText: row.question, Language: row.lang})
+		if l.Polarity != row.want {
+			t.Errorf("%q to %q is %s (%v), want %s", row.text, row.question, l.Polarity, l.Probabilities, row.want)
+		}
+	}
+	l := c.Classify(Input{Text: "Yes", QuestionText: "Did you have any problems with your delivery?"})
+	if len(l.Mentions) != 1 || l.Mentions[0].Facet != schemas.Sale || l.Mentions[0].Polarity >= 0 || l.SentimentText != schemas.Negative {
+		t.Errorf("a yes to a question about the delivery gives %+v", l)
 	}
 }
 

@@ -78,6 +78,8 @@ func goldenInputs(t *testing.T) (out []Input) {
 		Input{Text: "Очень плохо, деньги не вернули"},
 		Input{Text: "服务员态度差，等了两小时，但是菜很好吃！", Language: "zh"},
 		Input{Text: "Terrible!", QuestionText: "How was the delivery?", StageHint: "sale", Rating: low},
+		Input{Text: "No", QuestionText: "Was your problem with the delivery solved?"},
+		Input{Text: "Terrible!", S5Hint: schemas.Speed, StageHint: "sale"},
 		Input{Text: "\xff\xfe not good \xc3"},
 		Input{Text: strings.Repeat("The soup was cold, but the waiter was kind. ", 40)},
 		Input{Rating: low})

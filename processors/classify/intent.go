@@ -135,6 +135,23 @@ func (a *analysis) strongly(ms []schemas.Mention) string {
 	return stronglyNegative
 }
 
+// stayReach is how many tokens behind the beginning of "switched to you" what sounds like leaving may begin.
+const stayReach = 3
+
+// stays says whether what sounds like leaving, at k of the senses, is said of coming or staying: "switched to you",
+// "再也不去别家". Senses are in the order of their beginnings.
+func (a *analysis) stays(k int) bool {
+	leave := &a.senses[k]
+	for ; k+1 < len(a.senses) && a.senses[k+1].start == leave.start; k++ {
+	}
+	for ; k >= 0 && a.senses[k].start+stayReach >= leave.start; k-- {
+		if s := &a.senses[k]; s.class == senseChurn && s.weight < 0 && s.clause == leave.clause {
+			return true
+		}
+	}
+	return false
+}
+
 // churn sets the risk that the customer leaves, with every reason that raised it.
 func (a *analysis) churn(in *Input, l *schemas.Labels) {
 	neg := float32(a.p[0])
@@ -159,7 +176,7 @@ func (a *analysis) churn(in *Input, l *schemas.Labels) {
 	var explicit *senseHit
 	for i := range a.senses {
 		s := &a.senses[i]
-		if s.class == senseChurn && !s.negated && (explicit == nil || s.weight > explicit.weight) {
+		if s.class == senseChurn && s.weight > 0 && !s.negated && (explicit == nil || s.weight > explicit.weight) && !a.stays(i) {
 			explicit = s
 		}
 	}

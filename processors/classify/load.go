@@ -45,6 +45,7 @@ type Classifier struct {
 	langOf    []int32           // class → index of languages, −1
 	lexicons  map[string]*table // by base language: words of languages without cues
 	empty     *table
+	answers   *table // bare answers and what questions ask of
 	heads     *Heads
 	plain     [2]Head         // without learned words: Chinese, other languages
 	orders    [2]uint64       // hashes of "do" and "dont"
@@ -185,7 +186,7 @@ func (l *loader) in(table *table, r row, pattern string) []*node {
 }
 
 func load(fsys fs.FS) (*Classifier, error) {
-	c := &Classifier{table: newTable(), empty: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}, opposite: map[int32]int32{}}
+	c := &Classifier{table: newTable(), empty: newTable(), answers: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}, opposite: map[int32]int32{}}
 	l := &loader{Classifier: c, fsys: fsys, theme: map[string]int32{}, set: map[string]float64{}}
 	l.loadLexicons()
 	l.loadModifiers()
@@ -199,6 +200,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 	l.loadCues("cues.zh.tsv")
 	l.loadPairs()
 	l.loadKnown()
+	l.loadAnswers()
 	l.loadModel()
 	if len(l.errs) > 0 {
 		return nil, fmt.Errorf("load classifier data: %w", errors.Join(l.errs...))
@@ -214,7 +216,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 // With returns a classifier with the same rules and word lists and other learned weights.
 func (c *Classifier) With(h *Heads) *Classifier {
 	n := &Classifier{table: c.table, themes: c.themes, classes: c.classes, class: c.class, pairs: c.pairs, emoticon: c.emoticon,
-		languages: c.languages, langOf: c.langOf, lexicons: c.lexicons, empty: c.empty, plain: c.plain, setting: c.setting, orders: c.orders,
+		languages: c.languages, langOf: c.langOf, lexicons: c.lexicons, empty: c.empty, answers: c.answers, plain: c.plain, setting: c.setting, orders: c.orders,
 		opposite: c.opposite, rules: c.rules, heads: h}
 	n.model = h.Card.Name + "+" + c.rules + "." + h.hash
 	for i := range n.plain {

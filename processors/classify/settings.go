@@ -19,6 +19,7 @@ type settings struct {
 	WishFrom, WishUntil                float32
 	AskedFrom                          float32
 	PlainFrom, PlainOdds, PlainMost    float32
+	Answer                             float32
 }
 
 func (s *settings) fields() map[string]*float32 {
@@ -34,5 +35,6 @@ func (s *settings) fields() map[string]*float32 {
 		"churn-from": &s.ChurnFrom, "request-from": &s.RequestFrom,
 		"silent-praise": &s.SilentPraise, "silent-complaint": &s.SilentComplaint, "wish-from": &s.WishFrom, "wish-until": &s.WishUntil,
 		"asked-from": &s.AskedFrom, "plain-from": &s.PlainFrom, "plain-odds": &s.PlainOdds, "plain-most": &s.PlainMost,
+		"answer": &s.Answer,
 	}
 }

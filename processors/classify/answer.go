@@ -1,0 +1,96 @@
+package classify
+
+import "strings"
+
+// The kinds of answers.tsv: what a bare answer says, and of what its question asks.
+const (
+	answerYes = iota
+	answerNo
+	asksGood
+	asksBad
+	asksSolved // of good, whatever else the question names
+)
+
+var answerNames = map[string]int32{"yes": answerYes, "no": answerNo, "good": asksGood, "bad": asksBad, "solved": asksSolved}
+
+// maxAnswer is how many tokens a bare answer has at most, "not at all really".
+const maxAnswer = 4
+
+func (l *loader) loadAnswers() {
+	l.each("answers.tsv", 2, func(r row) {
+		kind, ok := answerNames[r.cells[0]]
+		if !ok || strings.Contains(r.cells[1], "~") {
+			l.fault(r, "unknown kind %q, want yes, no, good, bad or solved, or a pattern with a gap", r.cells[0])
+			return
+		}
+		for _, n := range l.in(l.answers, r, r.cells[1]) {
+			l.answers.senses = append(l.answers.senses, sense{class: kind, next: n.sense})
+			n.sense = int32(len(l.answers.senses) - 1)
+		}
+	})
+}
+
+// answered reads a bare yes, no, nothing or everything by its question: "no" is bad news to "Was your problem solved?" and
+// good news to "Did you have any problems?". ok says whether the text is such an answer and the question says of what it asks.
+func (a *analysis) answered(in *Input) (p [3]float64, ok bool) {
+	if in.QuestionText == "" || len(a.tokens) > maxAnswer {
+		return p, false
+	}
+	said := int32(-1)
+	for i := int32(0); i < int32(len(a.tokens)); {
+		if a.tokens[i].kind == symbolToken {
+			i++
+			continue
+		}
+		kind, end := a.c.answer(a.tokens, i, false)
+		if end == 0 || said >= 0 && kind != said {
+			return p, false
+		}
+		said, i = kind, end
+	}
+	asked := a.c.askedOf(in.QuestionText)
+	if said < 0 || asked < 0 {
+		return p, false
+	}
+	sure := float64(a.c.setting.Answer)
+	p = [3]float64{(1 - sure) / 3, 2 * (1 - sure) / 3, sure}
+	if (said == answerYes) != (asked == asksGood) {
+		p[0], p[2] = p[2], p[0]
+	}
+	return p, true
+}
+
+// askedOf says whether a question asks of good or bad things, by the first that it names; −1: it does not say.
+func (c *Classifier) askedOf(question string) int32 {
+	q := c.pool.Get().(*analysis)
+	defer c.release(q)
+	q.scan(question, c.isEmoticon)
+	first := int32(-1)
+	for i := range q.tokens {
+		switch kind, end := c.answer(q.tokens, int32(i), true); {
+		case end == 0:
+		case kind == asksSolved:
+			return asksGood
+		case first < 0:
+			first = kind
+		}
+	}
+	return first
+}
+
+// answer finds the longest pattern of answers.tsv that starts at token i, of those of answers or of questions: its kind and
+// where it ends, 0: there is none.
+func (c *Classifier) answer(tokens []token, i int32, asks bool) (kind, end int32) {
+	state := int32(0)
+	for j := i; j < int32(len(tokens)); j++ {
+		if state = c.answers.step(state, tokens[j].hash); state == 0 {
+			break
+		}
+		for k := c.answers.nodes[state].sense; k >= 0; k = c.answers.senses[k].next {
+			if q := &c.answers.senses[k]; (q.class >= asksGood) == asks {
+				kind, end = q.class, j+1
+			}
+		}
+	}
+	return kind, end
+}
