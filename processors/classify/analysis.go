@@ -101,6 +101,7 @@ type analysis struct {
 	commonNames []string
 	known       int
 	shouting    bool // most words are in capitals: they emphasise nothing
+	staying     bool // words say that the customer comes or stays, and none that he leaves
 
 	negUntil, boostUntil, consumed int32
 	boost                          float32
@@ -236,7 +237,7 @@ func (a *analysis) deny() {
 		c.neg -= h.value
 		by = set.NegatedNegative
 	}
-	h.value, h.negated = -h.value*by, true
+	h.value, h.negated = float32(-h.value*by), true // rounded before it is added
 	c.add(h.value)
 }
 

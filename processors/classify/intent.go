@@ -174,13 +174,16 @@ func (a *analysis) churn(in *Input, l *schemas.Labels) {
 		l.ChurnReasons = append(l.ChurnReasons, "low rating")
 	}
 	var explicit *senseHit
+	a.staying = false
 	for i := range a.senses {
 		s := &a.senses[i]
+		a.staying = a.staying || s.class == senseChurn && s.weight < 0
 		if s.class == senseChurn && s.weight > 0 && !s.negated && (explicit == nil || s.weight > explicit.weight) && !a.stays(i) {
 			explicit = s
 		}
 	}
 	if explicit != nil {
+		a.staying = false
 		risk = max(risk, explicit.weight)
 		l.ChurnReasons = slices.Insert(l.ChurnReasons, 0, explicit.note)
 	}

@@ -87,9 +87,10 @@ func (a *analysis) asks() bool {
 	return a.questions > 0 || a.count[senseRequest] > 0 || a.total[senseQuestion] >= 0.7 || a.total[senseWish] >= 0.5
 }
 
-// judgeChurn lets the head raise the risk, never lower it: a missed notice costs a customer, a false one a call.
+// judgeChurn lets the head raise the risk, never lower it: a missed notice costs a customer, a false one a call. Words that say
+// that the customer stays sound to it like leaving.
 func (a *analysis) judgeChurn(in *Input, l *schemas.Labels, p float32) {
-	if !in.byCustomer() || p < a.c.setting.ChurnFrom || p <= l.ChurnRisk {
+	if !in.byCustomer() || a.staying || p < a.c.setting.ChurnFrom || p <= l.ChurnRisk {
 		return
 	}
 	l.ChurnRisk = schemas.Quantise(float64(min(p, 0.98)))

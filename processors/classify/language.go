@@ -72,7 +72,7 @@ func scriptOf(r rune) script {
 
 // language returns the language of the text: the channel's word if given, else by script, else by common words.
 func (a *analysis) language(given string) string {
-	if given != "" && given != "und" {
+	if given = strings.TrimSpace(given); names(given) {
 		return given
 	}
 	if a.letters == 0 {
@@ -103,6 +103,29 @@ func (a *analysis) language(given string) string {
 		return a.latinLanguage()
 	}
 	return scriptLanguage[best]
+}
+
+// names says whether a tag names a language by the shape that BCP 47 gives it: "English" does not, nor do the codes for several
+// languages, none, and one that is not known.
+func names(tag string) bool {
+	base := tag
+	if i := strings.IndexAny(tag, "-_"); i >= 0 {
+		base = tag[:i]
+	}
+	if len(base) < 2 || len(base) > 3 {
+		return false
+	}
+	for i := range len(base) {
+		if c := base[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	for _, none := range [...]string{"und", "mul", "mis", "zxx", "xx"} {
+		if strings.EqualFold(base, none) {
+			return false
+		}
+	}
+	return true
 }
 
 // latinLanguage goes by common words; a text with none is "en" when most of its words are known English words.

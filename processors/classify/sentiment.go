@@ -186,7 +186,7 @@ func (a *analysis) probabilities(v *vector) [3]float64 {
 	on.find(v.dense[:])
 	soft := head.softness(v.several, v.dense[:])
 	head.logits(&z, soft, v.dense[:], &on, weighted{v.words[:], v.wordCount}, weighted{v.grams[:], v.gramCount})
-	if v.plain != 0 {
+	if v.plain != 0 && len(head.Classes) > 0 { // else there are rules only: training starts from these
 		odds := min(float64(a.c.setting.PlainOdds)/float64(len(a.tokens)), float64(a.c.setting.PlainMost))
 		z[1+v.plain] += float64(odds * head.Temperature / soft)
 	}

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -22,6 +24,26 @@ type Options struct {
 // DefaultOptions are what the shipped model was trained with.
 func DefaultOptions() Options {
 	return Options{Epochs: 5, Rate: 0.05, Decay: 5e-6, Pull: 1e-4, Drop: 0.3, Seed: 1, Runs: 4, Balance: 0.5, TopicDecay: 2e-3, TopicPull: 0.05}
+}
+
+// check says what of the options no model can be fitted with.
+func (o *Options) check() error {
+	var errs []error
+	within := func(name string, x, lo, hi float64) {
+		if !(x >= lo && x <= hi) { // NaN is within nothing
+			errs = append(errs, fmt.Errorf("train: %s is %v, want %v to %v", name, x, lo, hi))
+		}
+	}
+	within("epochs", float64(o.Epochs), 1, 1000)
+	within("runs", float64(o.Runs), 1, 1000)
+	within("rate", o.Rate, 1e-6, 10)
+	within("decay", o.Decay, 0, 1)
+	within("topic-decay", o.TopicDecay, 0, 1)
+	within("pull", o.Pull, 0, 1)
+	within("topic-pull", o.TopicPull, 0, 1)
+	within("drop", o.Drop, 0, 0.99)
+	within("balance", o.Balance, 0, 1)
+	return errors.Join(errs...)
 }
 
 // row is one labelled text as numbers.

@@ -32,9 +32,17 @@ type Progress func(format string, args ...any)
 // Train fits every head that the plan has rows for and returns new weights with their card. Heads that the plan has no rows
 // for are kept from the classifier. open opens a file of the plan.
 func Train(c *classify.Classifier, plan []Source, open func(name string) (io.ReadCloser, error), o Options, date string, say Progress) (*classify.Heads, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	corpora, data, err := gather(plan, open)
 	if err != nil {
 		return nil, err
+	}
+	for _, spec := range headClasses {
+		if s := corpora[spec.Name]; s != nil && len(s.train) == 0 {
+			return nil, fmt.Errorf("train: no row of %s is left to learn from: name a file with use train in the plan that holds other texts than those held back", spec.Name)
+		}
 	}
 	h := c.Heads().Clone()
 	h.Card = classify.Card{Name: "linear-1", Date: date, Sources: data,

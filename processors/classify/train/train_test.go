@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -56,6 +57,51 @@ func TestTrainLearnsWordsItHasNeverSeenAndNamesItsRows(t *testing.T) {
 	}
 	if len(h.Card.Sources) != 3 || h.Card.Sources[0].Rows != 600 || h.Card.Sources[0].Licence != "ours" || len(h.Card.Sources[0].SHA256) != 16 {
 		t.Errorf("card %+v does not say what it was made of", h.Card)
+	}
+}
+
+// What a plan can hold that nothing can be learned from is said, and texts that the rules are sure of are learned from.
+func TestPlansThatTeachNothingAreRefused(t *testing.T) {
+	c, err := classify.LoadRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sure := "{\"text\":\"rude staff\",\"label\":\"negative\"}\n{\"text\":\"Very good quality though\",\"label\":\"positive\"}\n"
+	with := func(change func(*Options)) Options {
+		o := DefaultOptions()
+		o.Runs = 1
+		change(&o)
+		return o
+	}
+	good := with(func(*Options) {})
+	const one = "sentiment\ttrain\ta.jsonl\t-\t1\tours\tmade up\n"
+	for _, test := range []struct {
+		claim, plan, a, b string
+		o                 Options
+		want              string // "": it is trained
+	}{
+		{"short plain texts", one, sure, "", good, ""},
+		{"an empty file", one, "", "", good, "no row of sentiment is left"},
+		{"nothing but rows held back", "sentiment\tdev\tb.jsonl\t-\t1\tours\tmade up\n", "", sure, good, "no row of sentiment is left"},
+		{"all rows held back", one + "sentiment\tdev\tb.jsonl\t-\t1\tours\tmade up\n", sure, sure, good, "no row of sentiment is left"},
+		{"an empty file of another head", one + "junk\ttrain\tb.jsonl\t-\t1\tours\tmade up\n", sure, "", good, "no row of junk is left"},
+		{"no epochs", one, sure, "", with(func(o *Options) { o.Epochs = 0 }), "epochs is 0"},
+		{"no runs", one, sure, "", with(func(o *Options) { o.Runs = 0 }), "runs is 0"},
+		{"a rate that is no number", one, sure, "", with(func(o *Options) { o.Rate = math.NaN() }), "rate is NaN"},
+		{"all features dropped", one, sure, "", with(func(o *Options) { o.Drop = 1 }), "drop is 1"},
+	} {
+		t.Run(test.claim, func(t *testing.T) {
+			p, err := ReadPlan(strings.NewReader(test.plan))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := map[string]string{"a.jsonl": test.a, "b.jsonl": test.b}
+			open := func(name string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(files[name])), nil }
+			_, err = Train(c, p, open, test.o, "2026-11-29", func(string, ...any) {})
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
 	}
 }
 
