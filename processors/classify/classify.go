@@ -9,14 +9,36 @@ type Input struct {
 	Text         string
 	Language     string // BCP 47; "": found from the text
 	Kind         schemas.Kind
-	Channel      string          // not read by this model
-	FieldType    string          // not read by this model
+	Channel      string          // support is after a sale, store is at one, where neither text nor StageHint says more
+	FieldType    string          // of a question with given answers: its text is no advertising and not off topic
 	QuestionText string          // the question the text answers: it says what a bare "terrible" is about, and whether a bare "no" is bad news
 	StageHint    string          // presale, sale or aftersale
 	ActorKind    string          // customer (also ""), agent, bot, system
 	ElementHint  schemas.Element // stands where the text names no element
 	S5Hint       schemas.S5      // stands where a mention of service names no virtue, and where a text that judges names nothing
 	Rating       schemas.Score   // −1 … 1, the rating given with the text
+}
+
+// stage is the stage that the event itself tells of: by the producer's word, else by a channel that belongs to one.
+func (in *Input) stage() schemas.Stage {
+	switch {
+	case in.StageHint != "":
+		return schemas.Stage(in.StageHint)
+	case in.Channel == "support":
+		return schemas.StageAftersale
+	case in.Channel == "store":
+		return schemas.StageSale
+	}
+	return ""
+}
+
+// chosen says whether the text is an answer that was chosen of those given, and so not in the customer's own words.
+func (in *Input) chosen() bool {
+	switch in.FieldType {
+	case "", "text", "date", "number":
+		return false
+	}
+	return true
 }
 
 // byCustomer says whether a customer speaks, to whom an answer may be owed.
@@ -45,7 +67,9 @@ func (c *Classifier) ClassifyInto(in Input, l *schemas.Labels) {
 func (a *analysis) byRules(in *Input, l *schemas.Labels) {
 	a.read(in.Text, in.Language)
 	*l = schemas.Labels{Mentions: l.Mentions[:0], ChurnReasons: l.ChurnReasons[:0], Model: a.c.model, Urgency: schemas.UrgencyLow, Element: schemas.Unspecified, Language: a.lang}
-	l.Quality = a.quality()
+	if l.Quality = a.quality(); in.chosen() && l.Quality != schemas.QualityEmpty {
+		l.Quality = schemas.QualityOK
+	}
 	if l.Quality == schemas.QualityOK {
 		l.Mentions = a.mentions(in, l.Mentions)
 	}
@@ -86,7 +110,7 @@ func (a *analysis) hinted(in *Input, l *schemas.Labels) {
 	}
 	m := schemas.Mention{Element: schemas.Service, S5: in.S5Hint, Polarity: l.Score, Confidence: a.c.setting.ConfidenceGuess,
 		Start: a.tokens[0].start, End: a.tokens[len(a.tokens)-1].end}
-	if f := schemas.Facet(in.StageHint); f.Element() == schemas.Service {
+	if f := schemas.Facet(in.stage()); f.Element() == schemas.Service {
 		m.Facet = f
 	}
 	l.Mentions = append(l.Mentions, m)

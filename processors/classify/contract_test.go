@@ -51,6 +51,17 @@ func TestHintsAndContextInformButDoNotOverride(t *testing.T) {
 		{"an element hint names what the text does not", Input{Text: "Wonderful!", ElementHint: schemas.Service}, func(l schemas.Labels) bool { return l.Element == schemas.Service && len(l.Mentions) == 0 }},
 		{"a mention beats the hint", Input{Text: "The soup was delicious.", ElementHint: schemas.Image}, func(l schemas.Labels) bool { return l.Element == schemas.Product }},
 		{"a stage hint moves what belongs to any stage", Input{Text: "The clerk was rude.", StageHint: "aftersale"}, func(l schemas.Labels) bool { return l.Mentions[0].Facet == schemas.Aftersale }},
+		{"support is after the sale", Input{Text: "The clerk was rude.", Channel: "support"}, func(l schemas.Labels) bool { return l.Mentions[0].Facet == schemas.Aftersale }},
+		{"the hint beats the channel", Input{Text: "The clerk was rude.", Channel: "support", StageHint: "presale"}, func(l schemas.Labels) bool {
+			return l.Mentions[0].Facet == schemas.Presale && l.Stage == schemas.StagePresale
+		}},
+		{"a channel of no stage moves nothing", Input{Text: "The clerk was rude.", Channel: "review"}, func(l schemas.Labels) bool { return l.Mentions[0].Facet == schemas.Sale }},
+		{"the channel says the stage of service that names none", Input{Text: "Honest people.", Channel: "store"}, func(l schemas.Labels) bool {
+			return l.Element == schemas.Service && l.Stage == schemas.StageSale
+		}},
+		{"the channel says nothing of goods", Input{Text: "The soup was delicious.", Channel: "store"}, func(l schemas.Labels) bool { return l.Stage == schemas.NoStage }},
+		{"a chosen answer is not off topic", Input{Text: "test", FieldType: "categorical"}, func(l schemas.Labels) bool { return l.Quality == schemas.QualityOK }},
+		{"a customer's own word is", Input{Text: "test", FieldType: "text"}, func(l schemas.Labels) bool { return l.Quality == schemas.QualityOffTopic }},
 		{"a stage hint moves no delivery", Input{Text: "My order arrived late.", StageHint: "presale"}, func(l schemas.Labels) bool { return l.Mentions[0].Facet == schemas.Sale }},
 		{"the question says what a bare word is about", Input{Text: "Terrible!", QuestionText: "How was the delivery?"}, func(l schemas.Labels) bool {
 			return len(l.Mentions) == 1 && l.Mentions[0].Facet == schemas.Sale && l.Mentions[0].Polarity < 0 && l.Mentions[0].End == 8

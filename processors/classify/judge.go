@@ -41,15 +41,18 @@ func (a *analysis) judge(in *Input, l *schemas.Labels) {
 		case "stage":
 			l.Stage, l.StageConfidence = schemas.Stage(h.Classes[best]), sure
 		case "junk":
-			if best == 1 && sure >= set.SpamFrom {
+			if best == 1 && sure >= set.SpamFrom && !in.chosen() {
 				l.Quality = schemas.QualitySpam
 			}
 		case "churn":
 			a.judgeChurn(in, l, float32(p[1]))
 		}
 	}
-	if in.StageHint != "" {
-		l.Stage, l.StageConfidence = schemas.Stage(in.StageHint), 1
+	switch stage := in.stage(); {
+	case in.StageHint != "":
+		l.Stage, l.StageConfidence = stage, 1
+	case stage != "" && l.Stage == schemas.NoStage && l.Element == schemas.Service:
+		l.Stage, l.StageConfidence = stage, set.ConfidenceGuess
 	}
 }
 

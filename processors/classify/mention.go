@@ -61,8 +61,8 @@ func (a *analysis) mention(in *Input, f *found, c *clause) schemas.Mention {
 	if m.S5 == "" && m.Element == schemas.Service && contains(schemas.Virtues(), in.S5Hint) {
 		m.S5 = in.S5Hint
 	}
-	if t.byStage && in.StageHint != "" {
-		if f := schemas.Facet(in.StageHint); f.Element() == t.Element {
+	if t.byStage {
+		if f := schemas.Facet(in.stage()); f != "" && f.Element() == t.Element {
 			m.Facet = f
 		}
 	}
