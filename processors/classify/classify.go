@@ -32,14 +32,9 @@ func (in *Input) stage() schemas.Stage {
 	return ""
 }
 
-// chosen says whether the text is an answer that was chosen of those given, and so not in the customer's own words.
-func (in *Input) chosen() bool {
-	switch in.FieldType {
-	case "", "text", "date", "number":
-		return false
-	}
-	return true
-}
+// chosen says whether the text is an answer that was chosen of those given, and so not in the customer's own words. With a
+// rating stands what the customer adds to it.
+func (in *Input) chosen() bool { return in.FieldType == "categorical" || in.FieldType == "boolean" }
 
 // byCustomer says whether a customer speaks, to whom an answer may be owed.
 func (in *Input) byCustomer() bool {

@@ -61,6 +61,7 @@ func TestHintsAndContextInformButDoNotOverride(t *testing.T) {
 		}},
 		{"the channel says nothing of goods", Input{Text: "The soup was delicious.", Channel: "store"}, func(l schemas.Labels) bool { return l.Stage == schemas.NoStage }},
 		{"a chosen answer is not off topic", Input{Text: "test", FieldType: "categorical"}, func(l schemas.Labels) bool { return l.Quality == schemas.QualityOK }},
+		{"what is added to a rating is", Input{Text: "test", FieldType: "rating"}, func(l schemas.Labels) bool { return l.Quality == schemas.QualityOffTopic }},
 		{"a customer's own word is", Input{Text: "test", FieldType: "text"}, func(l schemas.Labels) bool { return l.Quality == schemas.QualityOffTopic }},
 		{"a stage hint moves no delivery", Input{Text: "My order arrived late.", StageHint: "presale"}, func(l schemas.Labels) bool { return l.Mentions[0].Facet == schemas.Sale }},
 		{"the question says what a bare word is about", Input{Text: "Terrible!", QuestionText: "How was the delivery?"}, func(l schemas.Labels) bool {
