@@ -305,37 +305,6 @@ func TestReclassifyWithoutANode(t *testing.T) {
 	b.stop()
 }
 
-// Another process, such as a node, ends the switch just before this one would have: that is a good end, said as one.
-func TestReclassifyIsOvertaken(t *testing.T) {
-	t.Parallel() // much of it is waiting
-	dir := dataFolder(t)
-	b := &busy{running: startUp(t, dir, "EARSHOT_SHARDS=2"), t: t, dir: dir}
-	b.send(50)
-	b.counted(50)
-	b.stop()
-	for i, c := range []struct{ name, kill, rival string }{
-		{"before it looks whether there is one to finish", "fence", "load 2"},
-		{"while it finishes one", "fence", "SetLive"},
-		{"when it has begun", "", "hold"},
-		{"when the views are switched", "", "release"},
-	} {
-		if c.kill != "" {
-			if _, stderr, code := output(t, reclassifyCmd(t, dir, "kill="+c.kill)); code != -1 {
-				t.Fatalf("%s: it was not killed: %s", c.name, stderr)
-			}
-		}
-		stdout, stderr, code := output(t, reclassifyCmd(t, dir, "rival="+c.rival, "--json"))
-		var r reclassified
-		err := json.Unmarshal([]byte(stdout), &r)
-		if code != 0 || err != nil || r.Live != uint32(i+2) || !strings.Contains(stderr, "the rival finished it: true") {
-			t.Errorf("overtaken %s: code %d, %s%s", c.name, code, stdout, stderr)
-		}
-	}
-	b.running = startUp(t, dir, "EARSHOT_SHARDS=2")
-	b.counted(50)
-	b.stop()
-}
-
 // again starts the node again after it was killed, and the sending and looking with it. What was cut off is sent again.
 func (b *busy) again() {
 	b.running, b.end = startUp(b.t, b.dir, "EARSHOT_SHARDS=2", "EARSHOT_INSIGHT_MAX_AGE=87600h"), make(chan struct{})

@@ -14,15 +14,14 @@ const (
 	asksSkip   // nothing: what only looks like a denial
 )
 
-var answerNames = map[string]int32{"yes": answerYes, "no": answerNo, "good": asksGood, "bad": asksBad, "solved": asksSolved,
-	"open": asksOpen, "not": asksNot, "skip": asksSkip}
-
 // maxAnswer is how many tokens a bare answer has at most, "not at all really".
 const maxAnswer = 4
 
 func (l *loader) loadAnswers() {
+	kinds := map[string]int32{"yes": answerYes, "no": answerNo, "good": asksGood, "bad": asksBad, "solved": asksSolved,
+		"open": asksOpen, "not": asksNot, "skip": asksSkip}
 	l.each("answers.tsv", 2, func(r row) {
-		kind, ok := answerNames[r.cells[0]]
+		kind, ok := kinds[r.cells[0]]
 		if !ok || strings.Contains(r.cells[1], "~") {
 			l.fault(r, "unknown kind %q, want yes, no, good, bad, solved, open, not or skip, or a pattern with a gap", r.cells[0])
 			return
