@@ -118,7 +118,7 @@ func TestExactClickHouseAway(t *testing.T) {
 		rss[i], _ = resident(t, up.cmd.Process.Pid)
 	}
 	t.Logf("memory %d MiB after %d MiB were sent, %d MiB after %d MiB", rss[0]>>20, half>>20, rss[1]>>20, s.bytes>>20)
-	if rss[1]-rss[0] > memoryFactor*half/4 {
+	if rss[1]-rss[0] > memoryFactor*half/2 { // what was kept in memory would make it all of it; the collector alone moves it by a quarter
 		t.Errorf("memory grew by %d MiB while %d MiB were sent", (rss[1]-rss[0])>>20, half>>20)
 	}
 	p.set(good, 0)
