@@ -1,18 +1,19 @@
 -- One customer's whole story, in order. The command 'earshot customer' finds the key of a customer whose own name is known.
 -- param tenant String = : whose customer; empty: anybody's
--- param customer_key String = : keyed hash of the customer; empty: the one with the most events, which shows how a story looks
+-- param customer_key String = : keyed hash of the customer; empty: the one with the most events of the last 30 days heard of, which shows how a story looks
 -- It says what the view customer_story says, of one customer: the company's own events are looked up by the customer's ids instead of
 -- being joined with those of everybody.
 WITH
     if({customer_key:String} != '', {customer_key:String}, ifNull((
         SELECT customer_key FROM feedback_current
         WHERE {customer_key:String} = '' AND customer_key != '' AND ({tenant:String} = '' OR tenant = {tenant:String})
+            AND occurred_at >= (SELECT max(occurred_at) FROM feedback) - INTERVAL 30 DAY
         GROUP BY customer_key ORDER BY count() DESC, customer_key LIMIT 1), '')) AS key,
     (
-        SELECT groupUniqArrayArray(arrayMap(id -> (toString(tenant), id), arrayFilter(id -> id != '', [case_id, conversation_id, correlation_id])))
+        SELECT (anyLast(toString(tenant)), groupUniqArrayArray(arrayFilter(id -> id != '', [case_id, conversation_id, correlation_id])))
         FROM feedback_current
-        WHERE customer_key != '' AND customer_key = key AND ({tenant:String} = '' OR tenant = {tenant:String})
-    ) AS ids
+        WHERE customer_key = key AND key != '' AND ({tenant:String} = '' OR tenant = {tenant:String})
+    ) AS own
 SELECT
     f.occurred_at AS time, f.kind AS kind, f.actor_kind AS who, f.visibility AS visibility, f.channel AS channel,
     multiIf(f.case_id != '', f.case_id, f.conversation_id != '', f.conversation_id, f.correlation_id) AS thread,
@@ -23,6 +24,6 @@ SELECT
     f.sentiment AS sentiment, round(f.score, 2) AS score, f.intent AS intent, round(f.churn_risk, 2) AS churn_risk, f.agent_id AS agent_id,
     f.tenant AS tenant, key AS customer_key, f.event_id AS event_id
 FROM feedback_current AS f
-WHERE key != '' AND ({tenant:String} = '' OR f.tenant = {tenant:String})
-    AND (f.customer_key = key OR f.customer_key = '' AND ((toString(f.tenant), f.case_id) IN ids OR (toString(f.tenant), f.conversation_id) IN ids OR (toString(f.tenant), f.correlation_id) IN ids))
+WHERE f.tenant = own.1
+    AND (f.customer_key = key OR f.customer_key = '' AND (f.case_id IN own.2 OR f.conversation_id IN own.2 OR f.correlation_id IN own.2))
 ORDER BY time, kind, event_id
