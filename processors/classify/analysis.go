@@ -101,6 +101,7 @@ type analysis struct {
 	commonNames []string
 	known       int
 	shouting    bool // most words are in capitals: they emphasise nothing
+	rated       bool // the text holds a rating
 	staying     bool // words say that the customer comes or stays, and none that he leaves
 
 	negUntil, boostUntil, consumed int32
@@ -132,7 +133,7 @@ func (a *analysis) read(text, given string) {
 	a.text = text
 	a.clauses, a.valences, a.cues, a.senses = a.clauses[:0], a.valences[:0], a.cues[:0], a.senses[:0]
 	a.topics = topicSums{}
-	a.total, a.count, a.known = [senseCount]float32{}, [senseCount]int32{}, 0
+	a.total, a.count, a.known, a.rated = [senseCount]float32{}, [senseCount]int32{}, 0, false
 	clear(a.common)
 	a.scan(text, a.c.isEmoticon)
 	caps, words := 0, 0
@@ -193,6 +194,8 @@ func (a *analysis) shut(i int32) {
 func (a *analysis) segment(seg *segment) {
 	a.open(seg.first, seg)
 	a.consumed = seg.first
+	a.ratings(seg.first, seg.last)
+	unlearned := int32(0) // up to where words belong to a rating: learned of others', they say nothing of this one
 	for i := seg.first; i < seg.last; i++ {
 		if i-a.clauses[len(a.clauses)-1].first >= maxClause {
 			a.shut(i)
@@ -202,7 +205,10 @@ func (a *analysis) segment(seg *segment) {
 			a.shut(i)
 			a.open(i, seg)
 		}
-		a.learn(i, seg.first)
+		if a.tokens[i].rate != 0 {
+			unlearned = a.tokens[i].rateEnd
+		}
+		a.learn(i, seg.first, i < unlearned)
 		state := a.tokens[i].root
 		if a.table != a.c.table {
 			state = a.table.step(0, a.tokens[i].hash)
@@ -211,11 +217,7 @@ func (a *analysis) segment(seg *segment) {
 		if state != 0 {
 			a.follow(state, i, i+1, seg.last, 2, false)
 		}
-		if a.tokens[i].number {
-			if state = a.table.step(0, numHash); state != 0 {
-				a.follow(state, i, i+1, seg.last, 2, false)
-			}
-		}
+		a.beside(0, i, i, seg.last, 2, false)
 		if a.bestState != 0 && i >= a.consumed {
 			a.apply(i, seg)
 		}
@@ -254,26 +256,33 @@ func (a *analysis) follow(state, i, j, end int32, gaps int, turned bool) {
 				if to := t.step(n.gap, a.tokens[k].hash); to != 0 {
 					a.follow(to, i, k+1, end, gaps-1, turned)
 				}
-				if a.tokens[k].number {
-					if to := t.step(n.gap, numHash); to != 0 {
-						a.follow(to, i, k+1, end, gaps-1, turned)
-					}
-				}
+				a.beside(n.gap, i, k, end, gaps-1, turned)
 				turned = turned || a.tokens[k].turns
 			}
 		}
 		if !n.kids || j >= end {
 			return
 		}
-		if a.tokens[j].number {
-			if to := t.step(state, numHash); to != 0 {
-				a.follow(to, i, j+1, end, gaps, turned)
-			}
-		}
+		a.beside(state, i, j, end, gaps, turned)
 		if state = t.step(state, a.tokens[j].hash); state == 0 {
 			return
 		}
 		j++
+	}
+}
+
+// beside follows the patterns that go on after state with token j as a number in words, or as a rating.
+func (a *analysis) beside(state, i, j, end int32, gaps int, turned bool) {
+	tok := &a.tokens[j]
+	if tok.number {
+		if to := a.table.step(state, numHash); to != 0 {
+			a.follow(to, i, j+1, end, gaps, turned)
+		}
+	}
+	if tok.rate != 0 {
+		if to := a.table.step(state, tok.rate.hash()); to != 0 {
+			a.follow(to, i, tok.rateEnd, end, gaps, turned)
+		}
 	}
 }
 

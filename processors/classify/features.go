@@ -81,8 +81,8 @@ func (c *Classifier) Extract(in Input) Features {
 }
 
 // learn adds the weights of token i, its pair with the token before and its runs of letters to the open clause and to the
-// text's topics.
-func (a *analysis) learn(i, first int32) {
+// text's topics; of a rating to the topics only.
+func (a *analysis) learn(i, first int32, rating bool) {
 	tok := &a.tokens[i]
 	if tok.kind == symbolToken {
 		return
@@ -93,14 +93,18 @@ func (a *analysis) learn(i, first int32) {
 	if i < a.negUntil {
 		sent = mix(tok.hash, saltNegated)
 	}
-	a.addWord(c, a.region.id(sent))
+	if !rating {
+		a.addWord(c, a.region.id(sent))
+	}
 	a.addTopic(topicID(word))
 	if i > first {
 		pair := mix(bits.RotateLeft64(a.tokens[i-1].hash, 17)+tok.hash, saltPair)
-		a.addWord(c, a.region.id(pair))
+		if !rating {
+			a.addWord(c, a.region.id(pair))
+		}
 		a.addTopic(topicID(pair))
 	}
-	if tok.kind == wordToken && i >= a.negUntil { // "bad" in "not bad" must not say bad
+	if tok.kind == wordToken && i >= a.negUntil && !rating { // "bad" in "not bad" must not say bad
 		a.grams(c, a.text[tok.start:tok.end])
 	}
 }

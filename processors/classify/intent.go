@@ -11,11 +11,11 @@ import (
 func (a *analysis) quality() schemas.TextQuality {
 	symbols := 0
 	for i := range a.tokens {
-		switch a.tokens[i].kind {
-		case symbolToken:
-			symbols++
-		case wordToken, hanToken:
+		switch t := &a.tokens[i]; {
+		case t.kind == wordToken, t.kind == hanToken, t.rate != 0: // "4/5" has no word and says all
 			symbols += 2
+		case t.kind == symbolToken:
+			symbols++
 		}
 	}
 	switch {

@@ -41,7 +41,7 @@ func (a *analysis) judge(in *Input, l *schemas.Labels) {
 		case "stage":
 			l.Stage, l.StageConfidence = schemas.Stage(h.Classes[best]), sure
 		case "junk":
-			if best == 1 && sure >= set.SpamFrom && !in.chosen() {
+			if best == 1 && sure >= set.SpamFrom && !in.chosen() && !(a.rated && len(a.tokens) <= maxAnswer) {
 				l.Quality = schemas.QualitySpam
 			}
 		case "churn":

@@ -46,6 +46,7 @@ type Classifier struct {
 	lexicons  map[string]*table // by base language: words of languages without cues
 	empty     *table
 	answers   *table // bare answers and what questions ask of
+	ratings   *table // how ratings are written
 	heads     *Heads
 	plain     [2]Head         // without learned words: Chinese, other languages
 	orders    [2]uint64       // hashes of "do" and "dont"
@@ -186,7 +187,7 @@ func (l *loader) in(table *table, r row, pattern string) []*node {
 }
 
 func load(fsys fs.FS) (*Classifier, error) {
-	c := &Classifier{table: newTable(), empty: newTable(), answers: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}, opposite: map[int32]int32{}}
+	c := &Classifier{table: newTable(), empty: newTable(), answers: newTable(), ratings: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}, opposite: map[int32]int32{}}
 	l := &loader{Classifier: c, fsys: fsys, theme: map[string]int32{}, set: map[string]float64{}}
 	l.loadLexicons()
 	l.loadModifiers()
@@ -194,6 +195,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 	l.loadValence("valence.vader.tsv")
 	l.loadValence("valence.own.tsv")
 	l.loadEmoji()
+	l.loadRatings()
 	l.loadSenses()
 	l.loadCues("cues.en.tsv")
 	l.loadCues("cues.implied.tsv")
@@ -216,7 +218,7 @@ func load(fsys fs.FS) (*Classifier, error) {
 // With returns a classifier with the same rules and word lists and other learned weights.
 func (c *Classifier) With(h *Heads) *Classifier {
 	n := &Classifier{table: c.table, themes: c.themes, classes: c.classes, class: c.class, pairs: c.pairs, emoticon: c.emoticon,
-		languages: c.languages, langOf: c.langOf, lexicons: c.lexicons, empty: c.empty, answers: c.answers, plain: c.plain, setting: c.setting, orders: c.orders,
+		languages: c.languages, langOf: c.langOf, lexicons: c.lexicons, empty: c.empty, answers: c.answers, ratings: c.ratings, plain: c.plain, setting: c.setting, orders: c.orders,
 		opposite: c.opposite, rules: c.rules, heads: h}
 	n.model = h.Card.Name + "+" + c.rules + "." + h.hash
 	for i := range n.plain {

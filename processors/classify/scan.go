@@ -23,6 +23,8 @@ type token struct {
 	start, end uint32 // bytes of the text
 	segment    int32
 	root       int32 // state of the general table after this token alone
+	rateEnd    int32 // the token after the rating that begins here
+	rate       rate  // the rating that begins here, 0: none
 	kind       tokenKind
 	caps       bool // two letters or more, all capital
 	number     bool // a number in words

@@ -152,7 +152,7 @@ const gapMark = 1
 
 // expand turns a pattern into the token sequences it stands for. A pattern is a row of elements: a word; words with "|"
 // between them, of which one must stand there; a word with endings, "refund/s/ed" (the bare word or any ending);
-// "#", a number in digits or words; "@", a user's name; "~", up to gapTokens tokens of any kind.
+// "#", a number in digits or words; "#worst" to "#best", a rating (ratings.tsv); "@", a user's name; "~", up to gapTokens tokens of any kind.
 func expand(pattern string) ([][]uint64, error) {
 	seqs := [][]uint64{nil}
 	for _, elem := range strings.Fields(pattern) {
@@ -166,6 +166,10 @@ func expand(pattern string) ([][]uint64, error) {
 			for _, alt := range strings.Split(elem, "|") {
 				if alt == "#" {
 					alts = append(alts, []uint64{numHash})
+					continue
+				}
+				if r := namedRate(alt); r != 0 {
+					alts = append(alts, []uint64{r.hash()})
 					continue
 				}
 				stem, endings, _ := strings.Cut(alt, "/")
