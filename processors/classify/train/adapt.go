@@ -96,12 +96,37 @@ func latest(all []Correction, head string) []Correction {
 	return out
 }
 
-// key is what two corrections of one text have in common.
+// longNumber is how many digits make a number that names something: an order, a date, a telephone.
+const longNumber = 3
+
+// key is what two corrections of one text have in common. Texts that differ only in the number of an order are one text: each
+// beside the other would be held back and learned from at once.
 func (x *Correction) key() string {
 	if s := plainText(x.Text); s != "" {
-		return s
+		return maskNumbers(s)
 	}
 	return x.Text // nothing but emoji
+}
+
+// maskNumbers puts # for every run of longNumber digits and more; "1 star" and "5 stars" stay apart.
+func maskNumbers(s string) string {
+	var b strings.Builder
+	run := 0
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && s[i] >= '0' && s[i] <= '9' {
+			run++
+			continue
+		}
+		if run >= longNumber {
+			b.WriteByte('#')
+		} else {
+			b.WriteString(s[i-run : i])
+		}
+		if run = 0; i < len(s) {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
 }
 
 // digest stands for the text where the text itself should not be kept.

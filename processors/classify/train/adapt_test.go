@@ -163,6 +163,14 @@ func TestTheLastCorrectionOfATextCounts(t *testing.T) {
 	if both := latest([]Correction{{"👍", "", "sentiment", "positive"}, {"👎", "", "sentiment", "negative"}}, "sentiment"); len(both) != 2 {
 		t.Errorf("%v: two emoji are two texts", both)
 	}
+	for _, c := range []struct {
+		a, b string
+		n    int
+	}{{"Order 10023 is late", "order 99874 is late!", 1}, {"late since 2026-11-02", "late since 2026-12-24", 1}, {"1 star", "5 stars", 2}, {"1 star", "5 star", 2}, {"Room 12", "Room 14", 2}, {"7", "123", 2}, {"a1234", "a12345", 1}} {
+		if got := latest([]Correction{{c.a, "", "sentiment", "positive"}, {c.b, "", "sentiment", "negative"}}, "sentiment"); len(got) != c.n {
+			t.Errorf("%q and %q are %d texts, want %d", c.a, c.b, len(got), c.n)
+		}
+	}
 	if h, _ := Adapt(c, nil, right, "acme", "2026-11-24"); h == nil || h.Card.Sources[0].Rows != 80 {
 		t.Errorf("the card does not name the 80 corrections")
 	}
