@@ -163,7 +163,7 @@ func (a *analysis) read(text, given string) {
 // root looks a single word up: what it is wherever it stands, and of which language it is.
 func (a *analysis) root(tok *token) {
 	n := &a.c.table.nodes[tok.root]
-	tok.number, tok.subject = n.number, n.subject
+	tok.number, tok.subject, tok.rates = n.number, n.subject, n.rates
 	tok.turns = n.mod == negate || n.mod == contrast
 	known := n.common || n.hasValence
 	for k := n.sense; k >= 0; k = a.c.table.senses[k].next {
@@ -217,7 +217,9 @@ func (a *analysis) segment(seg *segment) {
 		if state != 0 {
 			a.follow(state, i, i+1, seg.last, 2, false)
 		}
-		a.beside(0, i, i, seg.last, 2, false)
+		if a.tokens[i].more() {
+			a.beside(0, i, i, seg.last, 2, false)
+		}
 		if a.bestState != 0 && i >= a.consumed {
 			a.apply(i, seg)
 		}
@@ -256,14 +258,18 @@ func (a *analysis) follow(state, i, j, end int32, gaps int, turned bool) {
 				if to := t.step(n.gap, a.tokens[k].hash); to != 0 {
 					a.follow(to, i, k+1, end, gaps-1, turned)
 				}
-				a.beside(n.gap, i, k, end, gaps-1, turned)
+				if a.tokens[k].more() {
+					a.beside(n.gap, i, k, end, gaps-1, turned)
+				}
 				turned = turned || a.tokens[k].turns
 			}
 		}
 		if !n.kids || j >= end {
 			return
 		}
-		a.beside(state, i, j, end, gaps, turned)
+		if a.tokens[j].more() {
+			a.beside(state, i, j, end, gaps, turned)
+		}
 		if state = t.step(state, a.tokens[j].hash); state == 0 {
 			return
 		}

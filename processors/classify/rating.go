@@ -28,10 +28,10 @@ func namedRate(elem string) rate {
 	return 0
 }
 
-// onScale returns the rating that a number is on a scale.
+// onScale returns the rating that a number is on a scale. The product is rounded before it is added, on every processor.
 func onScale(v, low, high float64) rate {
 	at := (v - low) / (high - low)
-	return rateWorst + rate(max(0, min(4, int(at*4+0.5))))
+	return rateWorst + rate(max(0, min(4, int(float64(at*4)+0.5))))
 }
 
 // The kinds of ratings.tsv. A number's class is ratingNumber + the number.
@@ -84,6 +84,9 @@ func (l *loader) loadRatings() {
 			return
 		case kind == ratingNumber:
 			kind += int32(value)
+			for _, n := range l.at(r, r.cells[1]) {
+				n.rates = true
+			}
 		}
 		for _, n := range l.in(l.ratings, r, r.cells[1]) {
 			l.ratings.senses = append(l.ratings.senses, sense{class: kind, next: n.sense})
@@ -122,7 +125,7 @@ func (a *analysis) ratings(first, last int32) {
 			r, end = a.rating(first, i, last)
 		case t.kind == symbolToken:
 			r, end = a.starRow(i, last)
-		case t.kind != userToken && t.kind != linkToken && a.c.ratings.step(0, t.hash) != 0:
+		case t.rates:
 			r, end = a.rating(first, i, last)
 		}
 		if r != 0 {

@@ -28,10 +28,14 @@ type token struct {
 	kind       tokenKind
 	caps       bool // two letters or more, all capital
 	number     bool // a number in words
+	rates      bool // a number in words of any language
 	subject    bool // may begin a sentence's subject
 	turns      bool // turns what follows, or begins what stands against what came before
 	long       bool // a letter was repeated three times or more: "sooo"
 }
+
+// more says whether the token stands for more than its word: for a number, or for a rating.
+func (t *token) more() bool { return t.number || t.rate != 0 }
 
 // segment is a run of tokens between two punctuation marks.
 type segment struct {

@@ -32,6 +32,7 @@ type node struct {
 	gap        int32 // state after a gap of up to gapTokens tokens, 0: none
 	kids       bool
 	number     bool // of the root's edges only: the word is a number, "three"
+	rates      bool // of the root's edges only: the word may begin a rating, as a number in any language
 	subject    bool // of the root's edges only: the word may begin a sentence's subject, "the"
 }
 
