@@ -18,6 +18,9 @@ const (
 
 var senseNames = [senseCount]string{"question", "request", "wish", "churn", "repeat", "urgent", "effort", "complaint", "thanks", "spam", "offtopic"}
 
+// effortReach is how many of the tokens that a negation turns lie too far behind it to turn what is said of effort.
+const effortReach = 1
+
 // maxClause bounds a clause, so that the work of one clause is bounded whatever the text.
 const maxClause = 48
 
@@ -327,7 +330,10 @@ func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 			if (q.class == senseWish || q.class == senseRequest) && q.weight > 1 && i != a.clauses[at].first {
 				continue // "add a dark mode" wishes, "to add insult" does not
 			}
-			if q.class != senseChurn || q.weight > 0 {
+			if q.class == senseEffort && negated && (turned || i+effortReach < a.negUntil) {
+				a.total[senseEffort] -= q.weight // "no trouble ordering", "not easy to reach"; but "not only did we have to ask"
+				a.count[senseEffort]++
+			} else if q.class != senseChurn || q.weight > 0 {
 				a.total[q.class] += q.weight
 				a.count[q.class]++
 			}
