@@ -104,6 +104,7 @@ type analysis struct {
 	commonNames []string
 	known       int
 	shouting    bool // most words are in capitals: they emphasise nothing
+	mayRate     bool // the text holds what may begin a rating
 	rated       bool // the text holds a rating
 	staying     bool // words say that the customer comes or stays, and none that he leaves
 
@@ -136,7 +137,7 @@ func (a *analysis) read(text, given string) {
 	a.text = text
 	a.clauses, a.valences, a.cues, a.senses = a.clauses[:0], a.valences[:0], a.cues[:0], a.senses[:0]
 	a.topics = topicSums{}
-	a.total, a.count, a.known, a.rated = [senseCount]float32{}, [senseCount]int32{}, 0, false
+	a.total, a.count, a.known, a.mayRate, a.rated = [senseCount]float32{}, [senseCount]int32{}, 0, false, false
 	clear(a.common)
 	a.scan(text, a.c.isEmoticon)
 	caps, words := 0, 0
@@ -152,6 +153,7 @@ func (a *analysis) read(text, given string) {
 		if tok.kind != numberToken {
 			a.root(tok)
 		}
+		a.mayRate = a.mayRate || tok.rates || tok.kind == numberToken || tok.kind == symbolToken
 	}
 	a.shouting = caps*2 > words
 	a.lang = a.language(given)
@@ -197,7 +199,9 @@ func (a *analysis) shut(i int32) {
 func (a *analysis) segment(seg *segment) {
 	a.open(seg.first, seg)
 	a.consumed = seg.first
-	a.ratings(seg.first, seg.last)
+	if a.mayRate {
+		a.ratings(seg.first, seg.last)
+	}
 	unlearned := int32(0) // up to where words belong to a rating: learned of others', they say nothing of this one
 	for i := seg.first; i < seg.last; i++ {
 		if i-a.clauses[len(a.clauses)-1].first >= maxClause {
@@ -208,8 +212,8 @@ func (a *analysis) segment(seg *segment) {
 			a.shut(i)
 			a.open(i, seg)
 		}
-		if a.tokens[i].rate != 0 {
-			unlearned = a.tokens[i].rateEnd
+		if a.tokens[i].rated != 0 {
+			unlearned = i + a.tokens[i].rateTokens()
 		}
 		a.learn(i, seg.first, i < unlearned)
 		state := a.tokens[i].root
@@ -288,9 +292,9 @@ func (a *analysis) beside(state, i, j, end int32, gaps int, turned bool) {
 			a.follow(to, i, j+1, end, gaps, turned)
 		}
 	}
-	if tok.rate != 0 {
-		if to := a.table.step(state, tok.rate.hash()); to != 0 {
-			a.follow(to, i, tok.rateEnd, end, gaps, turned)
+	if tok.rated != 0 {
+		if to := a.table.step(state, tok.rate().hash()); to != 0 {
+			a.follow(to, i, j+tok.rateTokens(), end, gaps, turned)
 		}
 	}
 }
@@ -303,7 +307,7 @@ func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 	at := int32(len(a.clauses) - 1)
 	// "Nobody answered, nobody called", "promised two lamps and sent none": a pattern that begins or ends in a negation says by
 	// itself what was not. In Chinese two negations cancel.
-	negated := i < a.negUntil && (a.tokens[i].kind == hanToken || !a.tokens[i].turns) || turned && !a.tokens[i].turns && !a.tokens[j-1].turns
+	negated := !a.tokens[i].scathing() && (i < a.negUntil && (a.tokens[i].kind == hanToken || !a.tokens[i].turns) || turned && !a.tokens[i].turns && !a.tokens[j-1].turns)
 	for k := n.cue; k >= 0; k = a.table.cues[k].next {
 		q := &a.table.cues[k]
 		h := cueHit{theme: q.theme, start: i, end: j, clause: at, polarity: q.polarity, own: q.own, negated: negated}
@@ -406,7 +410,7 @@ func (a *analysis) apply(i int32, seg *segment) {
 	if tok.long {
 		v *= set.CapsFactor
 	}
-	if i < a.negUntil {
+	if i < a.negUntil && !tok.scathing() {
 		if v > 0 {
 			v *= -set.NegatedPositive
 		} else {
@@ -418,5 +422,5 @@ func (a *analysis) apply(i int32, seg *segment) {
 		c.emoji += v
 	}
 	c.add(v)
-	a.valences = append(a.valences, valenceHit{token: i, end: end, value: v, negated: i < a.negUntil})
+	a.valences = append(a.valences, valenceHit{token: i, end: end, value: v, negated: i < a.negUntil && !tok.scathing()})
 }

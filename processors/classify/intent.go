@@ -12,7 +12,7 @@ func (a *analysis) quality() schemas.TextQuality {
 	symbols := 0
 	for i := range a.tokens {
 		switch t := &a.tokens[i]; {
-		case t.kind == wordToken, t.kind == hanToken, t.rate != 0: // "4/5" has no word and says all
+		case t.kind == wordToken, t.kind == hanToken, t.rated != 0: // "4/5" has no word and says all
 			symbols += 2
 		case t.kind == symbolToken:
 			symbols++

@@ -36,17 +36,22 @@ func onScale(v, low, high float64) rate {
 
 // The kinds of ratings.tsv. A number's class is ratingNumber + the number.
 const (
-	ratingStar = iota
-	ratingOf
-	ratingClass
-	ratingOff
-	ratingElse
+	ratingStar  = iota
+	ratingOf    // before the highest number: "out of"
+	ratingOfAll // the same, where the rating is all there is or stars follow: "of", "von"
+	ratingClass // after stars: they name a class
+	ratingOff   // before or after: stars taken off, or not given
+	ratingElse  // before: a date, a size, a place
+	ratingPart  // after: a part or a measure
+	ratingSays  // before: what follows is a rating
 	ratingNumber
 )
 
 const (
-	mostNumber = 10 // in words
-	maxBefore  = 3  // tokens before a rating that may say that it is none
+	mostNumber  = 10 // in words
+	maxBefore   = 3  // tokens before a rating that may say that it is one, or none
+	fewTokens   = 3  // of a text that is a rating and little else
+	mostInRates = 15 // tokens of a rating
 )
 
 // star symbols
@@ -57,7 +62,8 @@ const (
 )
 
 func (l *loader) loadRatings() {
-	kinds := map[string]int32{"star": ratingStar, "of": ratingOf, "class": ratingClass, "off": ratingOff, "else": ratingElse, "number": ratingNumber}
+	kinds := map[string]int32{"star": ratingStar, "of": ratingOf, "all": ratingOfAll, "class": ratingClass, "off": ratingOff, "else": ratingElse,
+		"part": ratingPart, "says": ratingSays, "number": ratingNumber}
 	weighed := 0
 	l.each("ratings.tsv", 3, func(r row) {
 		value := l.number(r, 2)
@@ -77,7 +83,7 @@ func (l *loader) loadRatings() {
 		kind, ok := kinds[r.cells[0]]
 		switch {
 		case !ok || strings.Contains(r.cells[1], "~"):
-			l.fault(r, "unknown kind %q, want weigh, number, star, of, class, off or else, or a pattern with a gap", r.cells[0])
+			l.fault(r, "unknown kind %q, want weigh, number, star, of, all, class, off, else, part or says, or a pattern with a gap", r.cells[0])
 			return
 		case kind == ratingNumber && (value < 0 || value > mostNumber || value != float32(int32(value))):
 			l.fault(r, "%v is no whole number from 0 to %d", value, mostNumber)
@@ -121,20 +127,27 @@ func (a *analysis) ratings(first, last int32) {
 		var r rate
 		var end int32
 		switch t := &a.tokens[i]; {
-		case t.kind == numberToken:
-			r, end = a.rating(first, i, last)
 		case t.kind == symbolToken:
 			r, end = a.starRow(i, last)
-		case t.rates:
+		case t.kind == numberToken, t.rates:
 			r, end = a.rating(first, i, last)
 		}
-		if r != 0 {
-			a.tokens[i].rate, a.tokens[i].rateEnd = r, end
+		if r != 0 && end-i <= mostInRates {
+			a.tokens[i].rated = uint8(r)<<4 | uint8(end-i)
 			a.rated = true
 		}
 		i = max(i, end-1)
 	}
 }
+
+// rate is the rating that begins with the token, 0: none.
+func (t *token) rate() rate { return rate(t.rated >> 4) }
+
+// rateTokens is how many tokens make up that rating.
+func (t *token) rateTokens() int32 { return int32(t.rated & 15) }
+
+// scathing says whether a rating begins with the token that a negation leaves as bad as it is: "not even 1 star".
+func (t *token) scathing() bool { r := t.rate(); return r == rateWorst || r == rateBad }
 
 // numeral reads the number at token i, in digits or in a word; top is what follows a stroke in the same token, 0: nothing.
 func (a *analysis) numeral(i int32) (v, top float64, ok bool) {
@@ -164,7 +177,7 @@ func numeralOf(s string) (v, top float64, ok bool) {
 	return v, top, ok && rest == ""
 }
 
-// leading reads the number at the head of s, with at most one decimal place.
+// leading reads the number at the head of s, with at most two decimal places, of which the first counts.
 func leading(s string) (v float64, rest string, ok bool) {
 	n := 0
 	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
@@ -176,7 +189,11 @@ func leading(s string) (v float64, rest string, ok bool) {
 	}
 	s = s[n:]
 	if len(s) >= 2 && (s[0] == '.' || s[0] == ',') && s[1] >= '0' && s[1] <= '9' {
-		return v + float64(float64(s[1]-'0')/10), s[2:], true
+		v += float64(float64(s[1]-'0') / 10)
+		if s = s[2:]; s != "" && s[0] >= '0' && s[0] <= '9' {
+			s = s[1:]
+		}
+		return v, s, true
 	}
 	return v, s, true
 }
@@ -184,43 +201,92 @@ func leading(s string) (v float64, rest string, ok bool) {
 // rating reads the rating that begins with the number at token i of a segment.
 func (a *analysis) rating(first, i, last int32) (rate, int32) {
 	v, top, ok := a.numeral(i)
-	if !ok {
+	if !ok || a.before(ratingOff, first, i) {
 		return 0, 0
+	}
+	if minus := a.minus(i); minus && top == 0 && v == 1 {
+		return 0, 0 // a star taken off
+	} else if minus {
+		v = 0
 	}
 	end := i + 1
 	if top == 0 {
-		if star := a.spells(ratingStar, end, last); star > 0 {
-			end = star
-			if of, m := a.scale(end, last); of > 0 {
-				return a.between(first, i, last, onScale(v, 1, m), of)
+		if star := a.star(end, last); star > 0 {
+			if of, m := a.scale(ratingOf, star, last); of > 0 {
+				return a.starred(of, last, onScale(v, 1, m))
+			} else if of, m = a.scale(ratingOfAll, star, last); of > 0 {
+				return a.starred(of, last, onScale(v, 1, m))
 			}
-			return a.between(first, i, last, onScale(v, 1, 5), end)
+			return a.starred(star, last, onScale(v, 1, 5))
 		}
-		of, m := a.scale(end, last)
-		if of == 0 {
+		var sure bool
+		if end, top, sure = a.out(first, i, last); end == 0 || !sure && !a.alone(first, i, end, last) {
 			return 0, 0
 		}
-		end, top = of, m
-	} else if a.spells(ratingOf, end, last) > 0 { // "1/5 of the customers" is a part
+	}
+	if top != 5 && top != 10 && top != 100 {
 		return 0, 0
 	}
-	if star := a.spells(ratingStar, end, last); star > 0 {
-		end = star
+	low := 0.0
+	if top == 5 {
+		low = 1
+	}
+	if star := a.star(end, last); star > 0 {
+		return a.starred(star, last, onScale(v, low, top))
 	}
 	switch {
-	case top != 5 && top != 10 && top != 100 || v > 10*top:
+	case a.before(ratingElse, first, i) || end < last && a.spells(ratingPart, end, last) > 0:
 		return 0, 0
-	case a.before(ratingElse, first, i):
+	case a.before(ratingSays, first, i) && v <= top:
+	case v > top && len(a.tokens) > int(fewTokens+end-i), top == 100 && !a.alone(first, i, end, last): // a date or a count
 		return 0, 0
-	case top == 5:
-		return a.between(first, i, last, onScale(v, 1, top), end)
+	case i != first && end != last: // amid words
+		return 0, 0
 	}
-	return a.between(first, i, last, onScale(v, 0, top), end)
+	return onScale(v, low, top), end
+}
+
+// out reads what makes a rating of the number at token i: "/ 5", "out of 5", "of 5". sure: also amid other words.
+func (a *analysis) out(first, i, last int32) (end int32, top float64, sure bool) {
+	if j := i + 1; j < last && a.tokens[i].kind == numberToken && a.tokens[j].kind == numberToken && strings.TrimSpace(a.text[a.tokens[i].end:a.tokens[j].start]) == "/" {
+		if m, inner, ok := a.numeral(j); ok && inner == 0 {
+			return j + 1, m, true
+		}
+		return 0, 0, false
+	}
+	if end, top = a.scale(ratingOf, i+1, last); end > 0 {
+		return end, top, end == last || a.before(ratingSays, first, i) || a.star(end, last) > 0
+	}
+	if end, top = a.scale(ratingOfAll, i+1, last); a.tokens[i].kind != numberToken && (end == 0 || a.star(end, last) == 0) {
+		return 0, 0, false
+	}
+	return end, top, end > 0 && a.star(end, last) > 0
+}
+
+// alone says whether tokens [i, end) are all of their segment and most of the text.
+func (a *analysis) alone(first, i, end, last int32) bool {
+	return i == first && end == last && len(a.tokens) <= int(fewTokens+end-i)
+}
+
+// minus says whether a minus stands before token i.
+func (a *analysis) minus(i int32) bool {
+	at := int(a.tokens[i].start) - 1
+	return at >= 0 && a.text[at] == '-' && (at == 0 || a.text[at-1] == ' ')
+}
+
+// star is where a word or a sign for stars at token i ends, 0: there is none.
+func (a *analysis) star(i, last int32) int32 {
+	if i < last && a.tokens[i].kind == symbolToken {
+		if s := a.text[a.tokens[i].start:a.tokens[i].end]; s == fullStar || s == yellowStar {
+			return i + 1
+		}
+	}
+	return a.spells(ratingStar, i, last)
 }
 
 // scale reads "out of 5" at token i: where it ends, 0: it is none, and the highest number.
-func (a *analysis) scale(i, last int32) (end int32, top float64) {
-	of := a.spells(ratingOf, i, last)
+func (a *analysis) scale(kind, i, last int32) (end int32, top float64) {
+	of := a.spells(kind, i, last)
 	if of == 0 || of >= last {
 		return 0, 0
 	}
@@ -231,12 +297,9 @@ func (a *analysis) scale(i, last int32) (end int32, top float64) {
 	return of + 1, m
 }
 
-// between returns the rating of tokens [i, end) unless what stands around it says that it is none.
-func (a *analysis) between(first, i, last int32, r rate, end int32) (rate, int32) {
+// starred returns the rating of stars that end before token end, unless what follows says that they are none.
+func (a *analysis) starred(end, last int32, r rate) (rate, int32) {
 	if end < last && (a.spells(ratingClass, end, last) > 0 || a.spells(ratingOff, end, last) > 0) {
-		return 0, 0
-	}
-	if a.before(ratingOff, first, i) {
 		return 0, 0
 	}
 	return r, end

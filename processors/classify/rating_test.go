@@ -23,9 +23,10 @@ func TestRatings(t *testing.T) {
 		}
 		a.read(text, "")
 		var got []string
-		for _, tok := range a.tokens {
-			if tok.rate != 0 {
-				got = append(got, strings.TrimPrefix(rateNames[tok.rate], "#")+"("+text[tok.start:a.tokens[tok.rateEnd-1].end]+")")
+		for i := range a.tokens {
+			tok := &a.tokens[i]
+			if tok.rated != 0 {
+				got = append(got, strings.TrimPrefix(rateNames[tok.rate()], "#")+"("+text[tok.start:a.tokens[int32(i)+tok.rateTokens()-1].end]+")")
 			}
 		}
 		if len(got) == 0 {

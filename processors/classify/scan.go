@@ -23,19 +23,18 @@ type token struct {
 	start, end uint32 // bytes of the text
 	segment    int32
 	root       int32 // state of the general table after this token alone
-	rateEnd    int32 // the token after the rating that begins here
-	rate       rate  // the rating that begins here, 0: none
 	kind       tokenKind
-	caps       bool // two letters or more, all capital
-	number     bool // a number in words
-	rates      bool // a number in words of any language
-	subject    bool // may begin a sentence's subject
-	turns      bool // turns what follows, or begins what stands against what came before
-	long       bool // a letter was repeated three times or more: "sooo"
+	caps       bool  // two letters or more, all capital
+	number     bool  // a number in words
+	rates      bool  // a number in words of any language
+	rated      uint8 // the rating that begins here and its number of tokens; 0: none
+	subject    bool  // may begin a sentence's subject
+	turns      bool  // turns what follows, or begins what stands against what came before
+	long       bool  // a letter was repeated three times or more: "sooo"
 }
 
 // more says whether the token stands for more than its word: for a number, or for a rating.
-func (t *token) more() bool { return t.number || t.rate != 0 }
+func (t *token) more() bool { return t.number || t.rated != 0 }
 
 // segment is a run of tokens between two punctuation marks.
 type segment struct {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/earshot/earshot/processors/classify"
 )
@@ -102,30 +103,40 @@ const longNumber = 3
 // key is what two corrections of one text have in common. Texts that differ only in the number of an order are one text: each
 // beside the other would be held back and learned from at once.
 func (x *Correction) key() string {
-	if s := plainText(x.Text); s != "" {
-		return maskNumbers(s)
+	if s := plainText(maskNumbers(x.Text)); s != "" {
+		return s
 	}
 	return x.Text // nothing but emoji
 }
 
-// maskNumbers puts # for every run of longNumber digits and more; "1 star" and "5 stars" stay apart.
+// maskNumbers puts zeros for every run of longNumber digits and more, and for every word of letters and digits that holds as
+// many, dates with hyphens too. "1 star" and "5 stars" stay apart, and so do "1/10" and "9/10", 10:30 and 11:45, $10.50 and $19.99.
 func maskNumbers(s string) string {
 	var b strings.Builder
-	run := 0
-	for i := 0; i <= len(s); i++ {
-		if i < len(s) && s[i] >= '0' && s[i] <= '9' {
-			run++
+	var word []rune
+	end := func() {
+		digits := 0
+		for _, r := range word {
+			if unicode.IsDigit(r) {
+				digits++
+			}
+		}
+		if digits >= longNumber {
+			b.WriteString("000")
+		} else {
+			b.WriteString(string(word))
+		}
+		word = word[:0]
+	}
+	for _, r := range s {
+		if unicode.IsLetter(r) && r < unicode.MaxLatin1 || unicode.IsDigit(r) || r == '-' && len(word) > 0 && unicode.IsDigit(word[len(word)-1]) {
+			word = append(word, r)
 			continue
 		}
-		if run >= longNumber {
-			b.WriteByte('#')
-		} else {
-			b.WriteString(s[i-run : i])
-		}
-		if run = 0; i < len(s) {
-			b.WriteByte(s[i])
-		}
+		end()
+		b.WriteRune(r)
 	}
+	end()
 	return b.String()
 }
 

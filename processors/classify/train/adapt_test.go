@@ -166,7 +166,8 @@ func TestTheLastCorrectionOfATextCounts(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		n    int
-	}{{"Order 10023 is late", "order 99874 is late!", 1}, {"late since 2026-11-02", "late since 2026-12-24", 1}, {"1 star", "5 stars", 2}, {"1 star", "5 star", 2}, {"Room 12", "Room 14", 2}, {"7", "123", 2}, {"a1234", "a12345", 1}} {
+	}{{"Order 10023 is late", "order 99874 is late!", 1}, {"late since 2026-11-02", "late since 2026-12-24", 1}, {"1 star", "5 stars", 2}, {"1 star", "5 star", 2}, {"Room 12", "Room 14", 2}, {"7", "123", 2}, {"a1234", "a12345", 1}, {"red lamp 1/10", "red lamp 9/10", 2}, {"red lamp 1/10", "red lamp 10/10", 2}, {"4.5/5", "1.5/5", 2}, {"at 10:30", "at 11:45", 2},
+		{"code A1B2C3D4", "code F9E8D7C6", 1}, {"订单12345没到", "订单99887没到", 1}, {"order ٠١٢٣٤", "order ٩٨٧٦٥", 1}} {
 		if got := latest([]Correction{{c.a, "", "sentiment", "positive"}, {c.b, "", "sentiment", "negative"}}, "sentiment"); len(got) != c.n {
 			t.Errorf("%q and %q are %d texts, want %d", c.a, c.b, len(got), c.n)
 		}
