@@ -204,6 +204,11 @@ func load(fsys fs.FS) (*Classifier, error) {
 	l.loadKnown()
 	l.loadAnswers()
 	l.loadModel()
+	for _, t := range append(l.tables(), l.answers, l.ratings) {
+		if len(t.nodes) > 1<<stateBits {
+			l.errs = append(l.errs, fmt.Errorf("the patterns make %d states, want at most %d", len(t.nodes), 1<<stateBits))
+		}
+	}
 	if len(l.errs) > 0 {
 		return nil, fmt.Errorf("load classifier data: %w", errors.Join(l.errs...))
 	}

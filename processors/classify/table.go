@@ -60,16 +60,20 @@ type table struct {
 	nodes  []node
 	cues   []cue
 	senses []sense
-	slots  []edge
+	edges  []edge
+	slots  []uint64 // tags and states of the edges, 0: free; twice as many lie in a line of memory as there would of edges
 	mask   uint64
-	edges  int
 }
 
-// edge is a slot of the hash table: key and state lie together, so that a look fetches one line of memory.
+// edge leads to a state.
 type edge struct {
-	key uint64 // 0: the slot is free
+	key uint64
 	to  int32
 }
+
+// A slot holds the upper bits of an edge's key, its tag, and the state that it leads to. The place of the slot tells of the
+// lower bits. A word that is in no pattern is taken for one with a chance below 1 in 10¹².
+const stateBits = 24
 
 func newTable() *table {
 	t := &table{nodes: []node{{cue: -1, sense: -1}}}
@@ -77,39 +81,33 @@ func newTable() *table {
 	return t
 }
 
-// edgeKey mixes a state and a token into the key of an edge; it is never 0.
+// edgeKey mixes a state and a token into the key of an edge.
 func edgeKey(state int32, hash uint64) uint64 {
 	hi, lo := bits.Mul64(hash^0x9E3779B97F4A7C15, (uint64(uint32(state))+1)*0xD6E8FEB86659FD93|1)
-	return hi ^ lo | 1<<63
+	return hi ^ lo
 }
 
 func (t *table) grow(n int) {
-	old := t.slots
-	t.slots, t.mask = make([]edge, n), uint64(n-1)
-	for _, e := range old {
-		if e.key != 0 {
-			t.put(e)
-		}
+	t.slots, t.mask = make([]uint64, n), uint64(n-1)
+	for _, e := range t.edges {
+		t.put(e)
 	}
 }
 
 func (t *table) put(e edge) {
 	i := e.key & t.mask
-	for t.slots[i].key != 0 {
+	for t.slots[i] != 0 {
 		i = (i + 1) & t.mask
 	}
-	t.slots[i] = e
+	t.slots[i] = e.key>>stateBits<<stateBits | uint64(e.to)
 }
 
 // step returns the state after reading a token in a state, 0 if no pattern goes on that way.
 func (t *table) step(state int32, hash uint64) int32 {
 	key := edgeKey(state, hash)
 	for i := key & t.mask; ; i = (i + 1) & t.mask {
-		switch e := &t.slots[i]; e.key {
-		case key:
-			return e.to
-		case 0:
-			return 0
+		if s := t.slots[i]; s>>stateBits == key>>stateBits || s == 0 {
+			return int32(s & (1<<stateBits - 1))
 		}
 	}
 }
@@ -119,10 +117,12 @@ func (t *table) extend(state int32, hash uint64) int32 {
 		return to
 	}
 	to := t.newNode()
-	if t.edges++; t.edges*3 > len(t.slots) {
+	e := edge{edgeKey(state, hash), to}
+	if t.edges = append(t.edges, e); len(t.edges)*3 > len(t.slots) {
 		t.grow(2 * len(t.slots))
+	} else {
+		t.put(e)
 	}
-	t.put(edge{edgeKey(state, hash), to})
 	t.nodes[state].kids = true
 	return to
 }
