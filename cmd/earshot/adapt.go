@@ -23,7 +23,7 @@ type adaptOptions struct {
 func adaptCommand() command {
 	return command{
 		name: "adapt", args: "[FILE]", summary: "let the classifier learn from a tenant's corrections",
-		help: "Learns from the label.corrected events of the table, or from FILE ({\"text\":…,\"axis\":…,\"new_value\":…} a line). It starts from\nthe shipped model, so FILE must hold all corrections, not only the new ones; of two of one text and axis the last counts,\nand texts that differ in long numbers only are one. A head is changed only where sign tests on corrections held back find it better than the shipped model, than the tenant's\npresent one, and than always saying the commonest label. The new model is kept in the data folder and used for that tenant\nfrom the next start of the workers on.\nExample: earshot adapt --tenant acme corrections.jsonl",
+		help: "Learns from the label.corrected events of the table, or from FILE ({\"text\":…,\"axis\":…,\"new_value\":…} a line). It starts from\nthe shipped model, so FILE must hold all corrections, not only the new ones; of two of one text and axis the last counts, and\ntexts that differ in long numbers only are one. A head is changed only where sign tests on corrections held back find it\nbetter than the shipped model, than the tenant's present one, and than always saying the commonest label. The new model is\nkept in the data folder and used for that tenant from the next start of the workers on.\nExample: earshot adapt --tenant acme corrections.jsonl",
 		flags: func(fs *flag.FlagSet) any {
 			o := &adaptOptions{}
 			fs.StringVar(&o.tenant, "tenant", "", "whose corrections; needed")
