@@ -5,14 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,14 +41,6 @@ func TestMain(m *testing.M) {
 			os.Exit(reclassifyFaulty(spec, os.Args[2:], os.Stdout, os.Stderr))
 		}
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given && testsAtOnce != "" && runtime.GOMAXPROCS(0) < 4 {
-		if err := flag.Set("test.parallel", testsAtOnce); err != nil {
-			panic(err) // a mistake in the line above
-		}
 	}
 	os.Exit(m.Run())
 }
