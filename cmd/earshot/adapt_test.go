@@ -32,6 +32,7 @@ func correctedEvents(n int) []byte {
 }
 
 func TestCorrectionsBecomeTheTenantsModel(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	if code, body, err := post(up.Gateway+"/v1/events", batchType, correctedEvents(80)); err != nil || code != http.StatusAccepted {
@@ -96,6 +97,7 @@ func TestAdaptRefusesWhatItCannotLearnFrom(t *testing.T) {
 }
 
 func TestTheNewestSoundModelServes(t *testing.T) {
+	t.Parallel()
 	shipped, err := classify.Load()
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,7 @@ func malformed(t *testing.T) map[string][]byte {
 // Over HTTP a malformed event is refused with a problem that names the fault, over NATS it becomes a dead letter with its
 // reason and its original bytes; in both cases what follows is stored.
 func TestMalformedEventsAreNamedAndNeverBlockTheShard(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	nc, err := nats.Connect(up.Nats)
@@ -155,6 +156,7 @@ func checkDeadLetters(t *testing.T, nc *nats.Conn, want int) {
 
 // Whatever the contract accepts, the store takes: the longest texts, the largest numbers, the earliest times.
 func TestEverythingTheContractAcceptsIsStored(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	files, err := filepath.Glob("../../schemas/testdata/events/valid/*.json")
@@ -212,6 +214,7 @@ func TestEverythingTheContractAcceptsIsStored(t *testing.T) {
 
 // The CloudEvents SDK is a publisher that nobody here wrote; what it sends arrives in ClickHouse, in both of its modes.
 func TestWhatTheCloudEventsSDKSendsIsStored(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	client, err := cloudevents.NewClientHTTP(cloudevents.WithTarget(up.Gateway + "/v1/events"))

@@ -171,6 +171,7 @@ rules:
 
 // The whole way, from the request that crosses the line to the receiver's request, with a kill between.
 func TestAlertsFromThePostToThePager(t *testing.T) {
+	t.Parallel()
 	p := newPager(t)
 	dir := dataFolder(t)
 	env := alertFiles(t, storyRules, p.receiver())
@@ -261,6 +262,7 @@ func TestAlertsFromThePostToThePager(t *testing.T) {
 
 // The files of rules and receivers are read again when they change, and one with faults changes nothing.
 func TestRulesAndReceiversAreReadAgain(t *testing.T) {
+	t.Parallel()
 	first, second := newPager(t), newPager(t)
 	dir := dataFolder(t)
 	env := alertFiles(t, "rules: [{alert: Idle, detector: threshold, where: {words: [nobody says this]}}]", first.receiver())
@@ -318,6 +320,7 @@ func TestRulesAndReceiversAreReadAgain(t *testing.T) {
 
 // A delivery that a receiver refused is a dead letter like others: it is listed, shown, and made again under the same key.
 func TestAnAlertThatNobodyTookIsADeadLetter(t *testing.T) {
+	t.Parallel()
 	p := newPager(t)
 	p.answer(http.StatusNotFound)
 	dir := dataFolder(t)
@@ -439,6 +442,7 @@ func (am *alertmanager) until(what string, holds func([]shown) bool) []shown {
 
 // A real Alertmanager takes, groups, silences and forgets what it is told.
 func TestARealAlertmanagerUnderstands(t *testing.T) {
+	t.Parallel()
 	am := startAlertmanager(t)
 	dir := dataFolder(t)
 	receivers := "receivers:\n  - name: am\n    type: alertmanager\n    url: " + am.url + "\n    allow: [127.0.0.0/8]\n"

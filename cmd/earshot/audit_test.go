@@ -19,6 +19,7 @@ import (
 
 // Whatever is done to the table or the ledger behind the program's back is found, and named for what it is.
 func TestAuditFindsWhatSomebodyDid(t *testing.T) {
+	t.Parallel()
 	original := openAudited(t)
 	original.story()
 	for _, c := range []struct {
@@ -114,6 +115,7 @@ func TestAuditFindsWhatSomebodyDid(t *testing.T) {
 // A finding is logged when it is new or its number changes, not at every look, and what is mended by the advice given is
 // found mended.
 func TestAuditTellsChangesOnce(t *testing.T) {
+	t.Parallel()
 	original := openAudited(t)
 	original.story()
 	a := original.copy(t)
@@ -151,6 +153,7 @@ func TestAuditTellsChangesOnce(t *testing.T) {
 
 // When a look at everything is not due, a loss among the old rows waits for it, and one among the new is found at once.
 func TestAuditLooksAtWhatIsNew(t *testing.T) {
+	t.Parallel()
 	a := openAudited(t)
 	a.story()
 	a.round(a.ctx)
@@ -186,6 +189,7 @@ func TestAuditLooksAtWhatIsNew(t *testing.T) {
 
 // An event whose row was lost and that is sent again is stored in its later place: nothing is to be brought in for it.
 func TestAuditKnowsARowThatCameAgain(t *testing.T) {
+	t.Parallel()
 	a := openAudited(t)
 	a.story()
 	a.exec("ALTER TABLE feedback DELETE WHERE seq = 17")
@@ -204,6 +208,7 @@ func TestAuditKnowsARowThatCameAgain(t *testing.T) {
 
 // What the log no longer holds cannot be named, but it is counted.
 func TestAuditCountsWhatTheLogHasForgotten(t *testing.T) {
+	t.Parallel()
 	a := openAudited(t)
 	a.story()
 	a.exec("ALTER TABLE feedback DELETE WHERE seq IN (17, 250)")
@@ -220,6 +225,7 @@ func TestAuditCountsWhatTheLogHasForgotten(t *testing.T) {
 // A dead letter is proved by its letter where the event itself is well-formed, and an event that is counted as a
 // duplicate and is none is found although the counts agree.
 func TestAuditReadsTheLog(t *testing.T) {
+	t.Parallel()
 	a := openAudited(t)
 	a.exec("ALTER TABLE feedback ADD CONSTRAINT refuses CHECK source_event_id != '7'")
 	a.story()
@@ -256,6 +262,7 @@ func TestAuditReadsTheLog(t *testing.T) {
 
 // While events flow, an audit that comes at any moment finds nothing wrong.
 func TestAuditRaisesNoFalseAlarm(t *testing.T) {
+	t.Parallel()
 	a := openAudited(t)
 	stop := a.work()
 	defer stop()
@@ -326,6 +333,7 @@ func TestClockOfTheAuditor(t *testing.T) {
 
 // A node tells what it finds by itself, stays ready, and the command finds the same with and without it.
 func TestAuditOfARunningNode(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir, "EARSHOT_AUDIT_EVERY=1s")
 	if code, answer, err := post(up.Gateway+"/v1/events", batchType, batch(0, 300)); err != nil || code != http.StatusAccepted {

@@ -9,6 +9,7 @@ import (
 
 // Times on so few rows, beside other tests, mean nothing; that every query was asked does.
 func TestBenchAsksEveryNamedQuery(t *testing.T) {
+	t.Parallel()
 	stdout, stderr, code := output(t, earshot(t, dataFolder(t), "bench", "queries", "--events", "3000", "--rounds", "1", "--json"))
 	var r queriesResult
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {

@@ -16,6 +16,7 @@ import (
 // A complaint becomes a case, a decision, the customer's verdict by a link, and a rating; the link counts once, in a race and
 // after a kill; the story tells it in order, by the customer's own name.
 func TestALoopIsClosedFromTheCommandLine(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	r := startUp(t, dir)
 	if code, answer, err := post(r.Gateway+"/v1/feedback", "application/json", []byte(`{"id":"r1","source":"/shop","tenant":"acme","customer":"ann@example.com","channel":"review",

@@ -98,6 +98,7 @@ func TestClassifyReportsBadLinesAndGoesOn(t *testing.T) {
 }
 
 func TestClassifyTakesWhatIsKnownOfTheText(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ claim, in, want string }{
 		{"the id comes back as it was", `{"id":17,"text":"ok"}`, `{"id":17,"polarity"`},
 		{"an id may be a word", `{"id":"a-1","text":"ok"}`, `{"id":"a-1",`},

@@ -62,6 +62,7 @@ func countedQueries() map[string]counted {
 // Every named query says something of the demo's data: how many are behind a figure, and how sure it is. Only the alerts that
 // were raised need not be there: nothing may have happened.
 func TestEveryNamedQueryCountsSomethingInTheDemo(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	if stdout, stderr, code := output(t, earshot(t, dir, "demo", "--once")); code != 0 {
 		t.Fatalf("demo --once ended with %d:\n%s%s", code, stdout, stderr)
@@ -132,6 +133,7 @@ func something(v any) bool {
 
 // At whatever hour the demo starts, its shop works within its hours, a case keeps its order, and nothing is in the future.
 func TestTheInventedShopKeepsItsHours(t *testing.T) {
+	t.Parallel()
 	list, err := deeds()
 	if err != nil {
 		t.Fatal(err)

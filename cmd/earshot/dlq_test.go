@@ -65,6 +65,7 @@ func states(ls []letter) (out []string) {
 
 // An operator's day with dead letters: whatever is replayed, mended and discarded, every accepted event has one end.
 func TestDeadLettersComeBackOrAreLaidAsideAndEverythingAddsUp(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	engineSays(t, up, "ALTER TABLE feedback ADD CONSTRAINT wholesome CHECK NOT has(splitByChar(' ', text), 'poison')")

@@ -172,6 +172,7 @@ func (s *eraseStory) silent(what, printed string) {
 // rotated, the rows are there in two classifications, and the node is killed in the middle of it. The figures, the books and
 // everybody else stay as they were.
 func TestErasedCustomerLeavesNoByteOnDisk(t *testing.T) {
+	t.Parallel()
 	s := newEraseStory(t)
 	s.start()
 	s.plant()
@@ -260,6 +261,7 @@ func TestErasedCustomerLeavesNoByteOnDisk(t *testing.T) {
 // The command outlives a restart of the node, which has other addresses afterwards; and where no node comes back, it ends,
 // and claims neither that the customer was erased nor that they were not.
 func TestEraseOutlivesTheNode(t *testing.T) {
+	t.Parallel()
 	s := newEraseStory(t)
 	s.start("EARSHOT_ERASE_AFTER=1h")
 	s.say("own-1", "feedback.received", "Late.", fmt.Sprintf(`,"customer_id":%q`, s.customer))
@@ -304,6 +306,7 @@ const forged = `{"level":"error","message":"forged"}`
 
 // Whatever customers and clients send, it makes no line of the log and shows in none; and no secret shows anywhere.
 func TestNothingThatIsSaidAndNoSecretIsPrinted(t *testing.T) {
+	t.Parallel()
 	s := newEraseStory(t)
 	secrets := map[string]string{"hook": "whsec-Zm9vYmFyYmF6cXV4", "nats": "n4ts-pa55word", "dsn": "dsn-pa55word"}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {

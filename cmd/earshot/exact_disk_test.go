@@ -71,6 +71,7 @@ func TestExactDiskFullOfEvents(t *testing.T) {
 
 // A log that has reached its limit of bytes refuses, and the node says so.
 func TestALogAtItsLimitMakesTheNodeUnready(t *testing.T) {
+	t.Parallel()
 	const limit = 2 << 20
 	dir := dataFolder(t)
 	up := startUp(t, dir, fmt.Sprint("EARSHOT_LOG_MAX_BYTES=", limit))

@@ -42,6 +42,7 @@ func TestNoCellOfACSVFileIsAFormula(t *testing.T) {
 
 // What is asked for as CSV is safe to open; --literal and the other formats are exact.
 func TestQueriesAsCSVAreSafeToOpen(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	sql := "SELECT '=1+1' AS text, -1 AS number"
 	if _, stderr, code := output(t, earshot(t, dir, "migrate")); code != exitOK {

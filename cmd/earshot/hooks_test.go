@@ -55,6 +55,7 @@ func writeSources(t *testing.T, dir string, tolerance string, sources map[string
 // The whole way: what providers push with their signatures is rows in ClickHouse; with a wrong one it is a 401 and nothing
 // is stored. The vectors were signed at a fixed time, so the tolerance is as long as it takes.
 func TestWhatProvidersPushIsStoredAndNothingElse(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)

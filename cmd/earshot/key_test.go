@@ -9,6 +9,7 @@ import (
 
 // A key is made, works for what it is for, is ended, and shows nowhere but in the answer to its making.
 func TestKeysFromTheCommandLineToTheGateway(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	run := func(want int, args ...string) (string, string) {
 		t.Helper()

@@ -12,6 +12,7 @@ import (
 
 // A node whose ClickHouse is not there takes events all the same, says so, and stores them when it is.
 func TestEventsWaitForAnAbsentClickHouse(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 // Nothing that a node writes can be read by anybody else, also where the folder was there before and is open, and whatever
 // the umask of whoever started it.
 func TestNobodyElseCanReadWhatIsWritten(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 // Reviews of a provider become rows; the cursor is in the log, so another process goes on where the first one was.
 func TestPollingGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
 	var reviews, asked atomic.Int64
 	reviews.Store(3)
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -118,9 +118,13 @@ func (f *faults) at(name string, write func() error) error {
 	return write()
 }
 
+// killedAt is the last a process says, before the name of the write that it was to begin.
+const killedAt = "killed at "
+
 func (f *faults) boundary(name string) {
 	f.n++
 	if f.kill != "" && (f.kill == name || f.kill == strconv.Itoa(f.n)) {
+		fmt.Fprint(os.Stderr, killedAt, name)
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}

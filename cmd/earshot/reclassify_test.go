@@ -183,15 +183,23 @@ func withShards(cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// The process is killed at every boundary of every write there is, one run after the other, while events come in and
-// readers read; a second run ends what the first began. Some runs go back instead.
+// The process is killed at every boundary of every write there is (the short form takes the first of each kind and every third),
+// one run after the other, while events come in and readers read; a second run ends what the first began. Some runs go back
+// instead.
 func TestReclassifyUnderKillAtEveryBoundary(t *testing.T) {
 	t.Parallel() // much of it is waiting
 	b := startBusy(t, 300)
-	rounds, ended := 0, map[bool]bool{}
-	for k := 1; !ended[true] || !ended[false]; k++ {
+	kinds := []string{"Note", "Insert", "SetLive", "Save", "hold", "fence", "release"}
+	rounds, ended, at := 0, map[bool]bool{}, map[string]int{}
+	for i := 1; !ended[true] || !ended[false]; i++ {
+		k := fmt.Sprint(i)
+		if i <= len(kinds) {
+			k = long(kinds[i-1], k)
+		} else {
+			k = long(fmt.Sprint(3*(i-len(kinds))), k)
+		}
 		for _, back := range []bool{false, true} {
-			if ended[back] || back && k%3 > 0 {
+			if ended[back] || back && i%3 > 0 {
 				continue
 			}
 			var args []string
@@ -199,31 +207,33 @@ func TestReclassifyUnderKillAtEveryBoundary(t *testing.T) {
 				args = []string{"--rollback"}
 			}
 			b.round()
-			cmd := reclassifyCmd(t, b.dir, fmt.Sprintf("rows=500,kill=%d", k), args...)
+			cmd := reclassifyCmd(t, b.dir, "rows=500,kill="+k, args...)
 			_, stderr, code := output(t, cmd)
 			switch {
 			case code == 0:
 				ended[back] = true
 				continue
 			case code != -1:
-				t.Fatalf("kill at boundary %d: code %d: %s", k, code, stderr)
+				t.Fatalf("kill at boundary %s: code %d: %s", k, code, stderr)
 			}
 			rounds++
-			if k%5 == 0 { // and once more on the way to the end
-				output(t, reclassifyCmd(t, b.dir, fmt.Sprintf("rows=500,kill=%d", 4+k/5), args...))
+			_, name, _ := strings.Cut(stderr, killedAt)
+			at[name]++
+			if i%5 == 0 { // and once more on the way to the end
+				output(t, reclassifyCmd(t, b.dir, fmt.Sprintf("rows=500,kill=%d", 4+i/5), args...))
 			}
 			r := done(t, b.dir, "rows=500", args...)
 			live, err := b.query("SELECT count(), uniqExact(shard, seq) FROM feedback WHERE generation = " + fmt.Sprint(r.Live))
 			var rows, places int
 			fmt.Sscan(live, &rows, &places)
 			if err != nil || rows != places || rows < 300 {
-				t.Fatalf("after a kill at boundary %d generation %d has %s rows and sequences (%v)", k, r.Live, live, err)
+				t.Fatalf("after a kill at boundary %s generation %d has %s rows and sequences (%v)", k, r.Live, live, err)
 			}
 			if t.Failed() {
-				t.Fatalf("after a kill at boundary %d", k)
+				t.Fatalf("after a kill at boundary %s", k)
 			}
 		}
-		if k%6 == 0 {
+		if i%6 == 0 {
 			done(t, b.dir, "rows=500")
 			done(t, b.dir, "rows=500", "--prune", "--grace", "0s")
 			done(t, b.dir, "rows=500") // so that there is a generation to go back to
@@ -232,10 +242,15 @@ func TestReclassifyUnderKillAtEveryBoundary(t *testing.T) {
 	events := b.quiet()
 	b.counted(events)
 	checkInsights(t, b.Nats, events)
-	if rounds < 20 || b.looks < 2*rounds || len(b.seen) < 10 {
+	for _, name := range kinds {
+		if at[name] == 0 {
+			t.Errorf("no process was killed before %s", name)
+		}
+	}
+	if rounds < long(12, 20) || b.looks < 2*rounds || len(b.seen) < long(6, 12) {
 		t.Errorf("%d kills, %d looks at %d generations: the test proves little", rounds, b.looks, len(b.seen))
 	}
-	t.Logf("%d kills, %d looks at %d generations", rounds, b.looks, len(b.seen))
+	t.Logf("%d kills (%v), %d looks at %d generations", rounds, at, b.looks, len(b.seen))
 	t.Attr("exact", fmt.Sprintf("kill -9 of a reclassification at every boundary of a write | %d | %d | 0 | 0", rounds, events))
 	b.stop()
 }

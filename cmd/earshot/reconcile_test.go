@@ -16,6 +16,7 @@ import (
 // The totals agree although a row was exchanged for another; the comparison by hour names both, and a dead letter that is
 // gone.
 func TestReconcileByHourNamesWhatTheTotalsHide(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	for range 2 {

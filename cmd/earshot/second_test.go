@@ -13,6 +13,7 @@ import (
 // What the built-in classifier is unsure of is asked of a model elsewhere, whose name is then on the row; while that fails,
 // every event is stored all the same, with the built-in labels.
 func TestAModelElsewhereIsAskedAboutUnsureTexts(t *testing.T) {
+	t.Parallel()
 	var broken atomic.Bool
 	var asked atomic.Int64
 	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

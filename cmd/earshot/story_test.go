@@ -18,6 +18,7 @@ import (
 )
 
 func TestDemoAddsUpAndShowsFigures(t *testing.T) {
+	t.Parallel()
 	cmd := earshot(t, dataFolder(t), "demo", "--once")
 	stdout, stderr, code := output(t, cmd)
 	if code != 0 {
@@ -39,6 +40,7 @@ func TestDemoAddsUpAndShowsFigures(t *testing.T) {
 }
 
 func TestTenThousandEventsTwiceAreStoredOnce(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	figures := "SELECT count(), uniqExact(event_id), sum(score), sum(element_product), countIf(polarity = 'negative') FROM feedback"
@@ -64,6 +66,7 @@ func TestTenThousandEventsTwiceAreStoredOnce(t *testing.T) {
 
 // A node is killed while events flow, ten times over. What was answered 202 must be there once; what was not may be.
 func TestKillNineLosesNothingAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	const rounds, size = 10, 50
 	next := 0
@@ -134,6 +137,7 @@ func checkInsights(t *testing.T, server string, want int) {
 
 // What is taken away behind the program's back is noticed, and the numbers stay true.
 func TestReconcileNoticesWhatIsGone(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	body := "[" + event("1", "Late.") + "," + event("2", "Rude.") + "," + event("1", "Late.") + "]"
@@ -185,6 +189,7 @@ func TestReconcileNoticesWhatIsGone(t *testing.T) {
 
 // Rows are doubled behind the node's back. At its next start the shard halts instead of guessing, and /readyz says so.
 func TestAHaltedShardIsNotReady(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	if code, answer, err := post(up.Gateway+"/v1/events", batchType, batch(0, 10)); err != nil || code != http.StatusAccepted {
@@ -215,6 +220,7 @@ func TestAHaltedShardIsNotReady(t *testing.T) {
 
 // A node that is killed while it starts, or while it brings the schema up to date, starts again at once.
 func TestKillDuringTheStartDelaysNothing(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	for round := range 12 {
 		cmd := earshot(t, dir, "up")
@@ -236,6 +242,7 @@ func TestKillDuringTheStartDelaysNothing(t *testing.T) {
 }
 
 func TestRestartGoesOnAndSecondUpIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	if code, body, err := post(up.Gateway+"/v1/feedback", "application/json", []byte(`{"text":"The staff were kind and quick.","channel":"web","rating":5}`)); err != nil || code != http.StatusAccepted {
@@ -260,6 +267,7 @@ func TestRestartGoesOnAndSecondUpIsRefused(t *testing.T) {
 }
 
 func TestPublishReportsBadLinesByNumber(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	lines := []string{
@@ -293,6 +301,7 @@ func TestPublishReportsBadLinesByNumber(t *testing.T) {
 }
 
 func TestMigrateComesBeforeTheFirstStart(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	stdout, stderr, code := output(t, earshot(t, dir, "migrate", "--dry-run"))
 	if code != 0 || !strings.Contains(stdout, "CREATE TABLE") || !strings.Contains(stdout, "PROJECTION hourly") {

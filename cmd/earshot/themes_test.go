@@ -39,6 +39,7 @@ func threeWeeks() []byte {
 // A theme that appears in the third week is found, gets a name from a person, is put on what comes next and, by a
 // reclassification, on what is stored.
 func TestDiscoveredThemesReachRows(t *testing.T) {
+	t.Parallel()
 	dir := dataFolder(t)
 	up := startUp(t, dir)
 	if code, body, err := post(up.Gateway+"/v1/events", batchType, threeWeeks()); err != nil || code != http.StatusAccepted {
