@@ -104,9 +104,10 @@ func (c *Client) Name() string { return c.name }
 // Revise asks about those texts that the first classifier is unsure of and puts the answers in the place of its labels. It
 // returns within the budget.
 func (c *Client) Revise(ctx context.Context, asked []worker.Asked) {
+	within := ctx
 	if c.cfg.Budget > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.cfg.Budget)
+		within, cancel = context.WithTimeout(ctx, c.cfg.Budget)
 		defer cancel()
 	}
 	var unsure []*worker.Asked
@@ -121,7 +122,7 @@ func (c *Client) Revise(ctx context.Context, asked []worker.Asked) {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			c.ask(ctx, some)
+			c.ask(ctx, within, some)
 		})
 	}
 	all.Wait()
@@ -134,9 +135,9 @@ func (c *Client) unsure(a *worker.Asked) bool {
 		(in.ActorKind == "" || in.ActorKind == "customer") && in.Kind != schemas.AgentResponded
 }
 
-// ask sends one request and takes its answer.
-func (c *Client) ask(ctx context.Context, some []*worker.Asked) {
-	if ctx.Err() != nil || !c.stop.allow(time.Now()) {
+// ask sends one request within the budget, where ctx is for as long as the worker is there, and takes its answer.
+func (c *Client) ask(ctx, within context.Context, some []*worker.Asked) {
+	if within.Err() != nil || !c.stop.allow(time.Now()) {
 		c.counted("not_sent", len(some))
 		return
 	}
@@ -146,9 +147,12 @@ func (c *Client) ask(ctx context.Context, some []*worker.Asked) {
 			c.stop.spare()
 		}
 	}()
-	a, err := c.send(ctx, some)
+	began := time.Now()
+	a, err := c.send(within, some)
 	switch {
-	case err != nil && ctx.Err() != nil: // our time is up, or the worker ends: the model may be well
+	// The worker ends, or our time is up for a request that had little of it: the model may be well. One that took half of the
+	// budget and more without an answer would hold every batch up.
+	case err != nil && (ctx.Err() != nil || within.Err() != nil && time.Since(began) < c.cfg.Budget/2):
 		c.counted("failed", len(some))
 		return
 	case err != nil:

@@ -273,8 +273,54 @@ func TestTheBudgetEndsTheWaiting(t *testing.T) {
 	if ctx.Err() != nil || revised(asked) != 0 || s.asked.Load() > DefaultParallel {
 		t.Errorf("waited too long (%v), or %d revised, or %d requests", ctx.Err(), revised(asked), s.asked.Load())
 	}
-	if cl.stop.failed != 0 {
-		t.Errorf("%d failures: that our time was up says nothing about the model", cl.stop.failed)
+	if cl.stop.failed != DefaultParallel {
+		t.Errorf("%d failures, want %d: a request that took all of the budget is one", cl.stop.failed, DefaultParallel)
+	}
+}
+
+// A model that is slower than the whole budget is left alone like one that fails, though no request ran into its own time-out.
+func TestAModelTooSlowForTheBudgetIsLeftAlone(t *testing.T) {
+	over := make(chan struct{})
+	s := newStub(t, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-over:
+		}
+	})
+	defer close(over)
+	cl := client(t, s.URL, func(c *Config) {
+		c.Budget, c.Timeout, c.Failures, c.Cooldown = 50*time.Millisecond, 50*time.Millisecond, 3, time.Hour
+	})
+	for range 6 {
+		cl.Revise(t.Context(), unsure(1))
+	}
+	if n := s.asked.Load(); n > 3 || cl.stop.failed != 3 {
+		t.Errorf("asked %d times with %d failures, want 3", n, cl.stop.failed)
+	}
+}
+
+// That the budget was over soon after a request was begun says nothing about the model.
+func TestARequestBegunLateIsNoFailure(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	var first atomic.Bool
+	s := newStub(t, func(w http.ResponseWriter, r *http.Request) {
+		if first.CompareAndSwap(false, true) {
+			time.Sleep(1200 * time.Millisecond)
+			says(negative)(w, r)
+			return
+		}
+		select {
+		case <-r.Context().Done():
+		case <-over:
+		}
+	})
+	defer close(over)
+	cl := client(t, s.URL, func(c *Config) { c.Budget, c.Timeout, c.Batch, c.Parallel = 2*time.Second, time.Minute, 1, 1 })
+	asked := unsure(3)
+	cl.Revise(t.Context(), asked)
+	if n := s.asked.Load(); n != 2 || revised(asked) != 1 || cl.stop.failed != 0 {
+		t.Errorf("asked %d times, %d revised, %d failures, want 2, 1 and none", n, revised(asked), cl.stop.failed)
 	}
 }
 
