@@ -5,8 +5,8 @@
 SELECT
     tenant, band, now_in_band, if(scored = 0, NULL, as_of) AS scored_at, scored, left, round(predicted, 2) AS predicted,
     if(all_left = 0 OR scored = 0, NULL, round(100 * left / scored, 2)) AS observed,
-    if(all_left = 0, NULL, round(if(scored = 0, NULL, greatest(100 * (left / scored + 1.959964 * 1.959964 / (2 * scored) - 1.959964 * sqrt(left / scored * (1 - left / scored) / scored + 1.959964 * 1.959964 / (4 * scored * scored))) / (1 + 1.959964 * 1.959964 / scored), 0)), 2)) AS observed_low,
-    if(all_left = 0, NULL, round(if(scored = 0, NULL, least(100 * (left / scored + 1.959964 * 1.959964 / (2 * scored) + 1.959964 * sqrt(left / scored * (1 - left / scored) / scored + 1.959964 * 1.959964 / (4 * scored * scored))) / (1 + 1.959964 * 1.959964 / scored), 100)), 2)) AS observed_high,
+    if(all_left = 0, NULL, round(if(scored = 0, NULL, greatest(100 * (left + 1.920729440648 - 1.959964 * sqrt(left * (scored - left) / scored + 0.960364720324)) / (scored + 3.841458881296), 0)), 2)) AS observed_low,
+    if(all_left = 0, NULL, round(if(scored = 0, NULL, least(100 * (left + 1.920729440648 + 1.959964 * sqrt(left * (scored - left) / scored + 0.960364720324)) / (scored + 3.841458881296), 100)), 2)) AS observed_high,
     multiIf(all_scored = 0, 'not validated: nobody could be scored 30 days before', all_left = 0, 'not validated: nobody scored then has left since',
         scored = 0, 'not validated: nobody stood in this band', predicted < observed_low, 'too low', predicted > observed_high, 'too high', 'inside') AS verdict
 FROM

@@ -14,9 +14,8 @@
 -- param stage String = : one stage of the journey: presale, sale, aftersale or none; empty: all
 -- setting query_plan_merge_expressions = 0: merging what is planned already takes 10 to 20 ms and saves nothing
 WITH
-    1.959964 AS z,
-    (k, n) -> if(n = 0, NULL, greatest(100 * (k / n + z * z / (2 * n) - z * sqrt(k / n * (1 - k / n) / n + z * z / (4 * n * n))) / (1 + z * z / n), 0)) AS wilson_low,
-    (k, n) -> if(n = 0, NULL, least(100 * (k / n + z * z / (2 * n) + z * sqrt(k / n * (1 - k / n) / n + z * z / (4 * n * n))) / (1 + z * z / n), 100)) AS wilson_high
+    (k, n) -> if(n = 0, NULL, greatest(100 * (k + 1.920729440648 - 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS wilson_low,
+    (k, n) -> if(n = 0, NULL, least(100 * (k + 1.920729440648 + 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 100)) AS wilson_high
 SELECT
     if({by:String} = 'all', toTimeZone(first, {tz:String}), period) AS time, tenant, label, scale, n, satisfied, neutral,
     round(if(n = 0, NULL, 100 * satisfied / n), 1) AS csat,

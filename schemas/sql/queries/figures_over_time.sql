@@ -15,8 +15,8 @@
 -- setting query_plan_merge_expressions = 0: merging what is planned already takes 10 to 20 ms and saves nothing
 WITH
     1.959964 AS z,
-    (k, n) -> if(n = 0, NULL, greatest(100 * (k / n + z * z / (2 * n) - z * sqrt(k / n * (1 - k / n) / n + z * z / (4 * n * n))) / (1 + z * z / n), 0)) AS wilson_low,
-    (k, n) -> if(n = 0, NULL, least(100 * (k / n + z * z / (2 * n) + z * sqrt(k / n * (1 - k / n) / n + z * z / (4 * n * n))) / (1 + z * z / n), 100)) AS wilson_high,
+    (k, n) -> if(n = 0, NULL, greatest(100 * (k + 1.920729440648 - 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS wilson_low,
+    (k, n) -> if(n = 0, NULL, least(100 * (k + 1.920729440648 + 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 100)) AS wilson_high,
     (p, d, n) -> (p + 0.75) / (n + 3) - (d + 0.75) / (n + 3) AS middle,
     (p, d, n) -> ((p + 0.75) / (n + 3) + (d + 0.75) / (n + 3) - middle(p, d, n) * middle(p, d, n)) / (n + 3) AS variance,
     (p, d, n) -> if(n = 0, NULL, greatest(100 * (middle(p, d, n) - z * sqrt(variance(p, d, n))), -100)) AS balance_low,

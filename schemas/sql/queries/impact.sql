@@ -12,51 +12,37 @@
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
 -- param limit UInt32 = 20: how many
 SELECT
-    tenant, metric, if(part = '', 'none named', part) AS part, n, k AS answers, customers,
-    round(if(metric = 'nps', 200 * total_v / n - 100, 100 * total_v / n), 1) + 0 AS score,
+    tenant, {metric:String} AS metric, if(part = '', 'none named', part) AS part, n, k AS answers, customers,
+    round(if({metric:String} = 'nps', 200 * total_v / n - 100, 100 * total_v / n), 1) + 0 AS score,
     round(impact, 1) + 0 AS impact_loo,
-    round(if(impact IS NULL, NULL, impact_middle - 1.959964 * impact_se), 1) + 0 AS impact_low,
-    round(if(impact IS NULL, NULL, impact_middle + 1.959964 * impact_se), 1) + 0 AS impact_high,
+    round(if(impact IS NULL, NULL, scale * k / n * (mean_part - mean_rest) - 1.959964 * scale * sqrt(k / n * k / n * (var_part + var_rest) + pow(mean_part - mean_rest, 2) * k / n * (1 - k / n) / n)), 1) + 0 AS impact_low,
+    round(if(impact IS NULL, NULL, scale * k / n * (mean_part - mean_rest) + 1.959964 * scale * sqrt(k / n * k / n * (var_part + var_rest) + pow(mean_part - mean_rest, 2) * k / n * (1 - k / n) / n)), 1) + 0 AS impact_high,
     round(scale * lost / n, 1) + 0 AS points_lost,
-    round(if(n = 0, NULL, greatest(scale * (lost / n + 1.959964 * 1.959964 / (2 * n) - 1.959964 * sqrt(lost / n * (1 - lost / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 0)), 1) + 0 AS lost_low,
-    round(if(n = 0, NULL, least(scale * (lost / n + 1.959964 * 1.959964 / (2 * n) + 1.959964 * sqrt(lost / n * (1 - lost / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), scale)), 1) + 0 AS lost_high,
+    round(if(n = 0, NULL, greatest(scale * (lost + 1.920729440648 - 1.959964 * sqrt(lost * (n - lost) / n + 0.960364720324)) / (n + 3.841458881296), 0)), 1) + 0 AS lost_low,
+    round(if(n = 0, NULL, least(scale * (lost + 1.920729440648 + 1.959964 * sqrt(lost * (n - lost) / n + 0.960364720324)) / (n + 3.841458881296), scale)), 1) + 0 AS lost_high,
     round(scale * won / n, 1) + 0 AS points_won,
-    round(if(n = 0, NULL, greatest(scale * (won / n + 1.959964 * 1.959964 / (2 * n) - 1.959964 * sqrt(won / n * (1 - won / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 0)), 1) + 0 AS won_low,
-    round(if(n = 0, NULL, least(scale * (won / n + 1.959964 * 1.959964 / (2 * n) + 1.959964 * sqrt(won / n * (1 - won / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), scale)), 1) + 0 AS won_high
+    round(if(n = 0, NULL, greatest(scale * (won + 1.920729440648 - 1.959964 * sqrt(won * (n - won) / n + 0.960364720324)) / (n + 3.841458881296), 0)), 1) + 0 AS won_low,
+    round(if(n = 0, NULL, least(scale * (won + 1.920729440648 + 1.959964 * sqrt(won * (n - won) / n + 0.960364720324)) / (n + 3.841458881296), scale)), 1) + 0 AS won_high
 FROM
 (
     SELECT
-        *,
-        if(metric = 'nps', 200, 100) AS scale,
-        ((v + 1) / (k + 2)) AS mean_part, ((total_v - v + 1) / (n - k + 2)) AS mean_rest,
-        (((q + 1) / (k + 2) - pow(((v + 1) / (k + 2)), 2)) / (k + 2)) AS var_part, (((total_q - q + 1) / (n - k + 2) - pow(((total_v - v + 1) / (n - k + 2)), 2)) / (n - k + 2)) AS var_rest,
-        ((good_v + 1) / (good + 2)) AS mean_good, ((bad_v + 1) / (bad + 2)) AS mean_bad,
-        toUInt64(n - good - bad) AS base,
-        ((total_v - good_v - bad_v + 1) / (base + 2)) AS mean_base,
-        (((good_q + 1) / (good + 2) - pow(((good_v + 1) / (good + 2)), 2)) / (good + 2)) AS var_good, (((bad_q + 1) / (bad + 2) - pow(((bad_v + 1) / (bad + 2)), 2)) / (bad + 2)) AS var_bad,
-        (((total_q - good_q - bad_q + 1) / (base + 2) - pow(((total_v - good_v - bad_v + 1) / (base + 2)), 2)) / (base + 2)) AS var_base,
-        if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact,
-        scale * k / n * (mean_part - mean_rest) AS impact_middle,
-        scale * sqrt(k / n * k / n * (var_part + var_rest) + pow(mean_part - mean_rest, 2) * k / n * (1 - k / n) / n) AS impact_se,
-        if(k = 0, NULL, 100 * (toFloat64(good) - bad) / k) AS performance,
-        k >= 10 AND k < n AS enough,
-        countIf(enough AND part != '') OVER w AS comparable,
-        quantileExactIf(0.5)(abs(impact), enough AND part != '') OVER w AS importance_cross,
-        quantileExactIf(0.5)(performance, enough AND part != '') OVER w AS performance_cross
+        tenant, part, n, k, customers, total_v, lost, won,
+        if({metric:String} = 'nps', 200, 100) AS scale,
+        (v + 1) / (k + 2) AS mean_part, (total_v - v + 1) / (n - k + 2) AS mean_rest,
+        ((q + 1) / (k + 2) - pow((v + 1) / (k + 2), 2)) / (k + 2) AS var_part,
+        ((total_q - q + 1) / (n - k + 2) - pow((total_v - v + 1) / (n - k + 2), 2)) / (n - k + 2) AS var_rest,
+        if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact
     FROM
     (
         SELECT
-            tenant, metric, level, part, count() AS k, uniqExact(customer) AS customers, sum(value) AS v, sum(value * value) AS q,
-            countIf(sign > 0) AS good, sumIf(value, sign > 0) AS good_v, sumIf(value * value, sign > 0) AS good_q,
-            countIf(sign < 0) AS bad, sumIf(value, sign < 0) AS bad_v, sumIf(value * value, sign < 0) AS bad_q,
-            sum(lost) AS lost, sum(won) AS won,
+            tenant, part, count() AS k, uniqExact(customer) AS customers, sum(value) AS v, sum(value * value) AS q, sum(lost) AS lost, sum(won) AS won,
             sumIf(count(), part = '') OVER g AS n, sumIf(sum(value), part = '') OVER g AS total_v, sumIf(sum(value * value), part = '') OVER g AS total_q
         FROM
         (
             SELECT
-                tenant, {metric:String} AS metric, {level:String} AS level, customer, value, p.1 AS part, toInt8(p.2) AS sign,
-                multiIf(part != '', if(sign < 0, (1 - value) / ill, 0), ill = 0, 1 - value, 0) AS lost,
-                multiIf(part != '', if(sign > 0, value / well, 0), well = 0, value, 0) AS won
+                tenant, customer, value, p.1 AS part,
+                multiIf(part != '', if(p.2 < 0, (1 - value) / ill, 0), ill = 0, 1 - value, 0) AS lost,
+                multiIf(part != '', if(p.2 > 0, value / well, 0), well = 0, value, 0) AS won
             FROM
             (
                 SELECT
@@ -100,10 +86,9 @@ FROM
             )
             ARRAY JOIN with_answer AS p
         )
-        GROUP BY tenant, metric, level, part
-        WINDOW g AS (PARTITION BY tenant, metric, level)
+        GROUP BY tenant, part
+        WINDOW g AS (PARTITION BY tenant)
     )
-    WINDOW w AS (PARTITION BY tenant, metric, level)
 )
 ORDER BY part = 'none named', impact NULLS LAST, points_lost DESC, tenant, part
 LIMIT {limit:UInt32}

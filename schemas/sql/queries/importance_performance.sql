@@ -10,13 +10,13 @@
 -- param from DateTime = 1970-01-01 00:00:00: from when on, UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
 SELECT
-    tenant, metric, part, n, k AS answers, customers, round(impact, 1) + 0 AS impact_loo,
-    round(if(impact IS NULL, NULL, impact_middle - 1.959964 * impact_se), 1) + 0 AS impact_low,
-    round(if(impact IS NULL, NULL, impact_middle + 1.959964 * impact_se), 1) + 0 AS impact_high,
+    tenant, {metric:String} AS metric, part, n, k AS answers, customers, round(impact, 1) + 0 AS impact_loo,
+    round(if(impact IS NULL, NULL, scale * k / n * (mean_part - mean_rest) - 1.959964 * impact_se), 1) + 0 AS impact_low,
+    round(if(impact IS NULL, NULL, scale * k / n * (mean_part - mean_rest) + 1.959964 * impact_se), 1) + 0 AS impact_high,
     round(abs(impact), 1) + 0 AS importance,
     round(performance, 1) + 0 AS performance,
-    round(if(k = 0, NULL, greatest(100 * (((good + 0.75) / (k + 3) - (bad + 0.75) / (k + 3)) - 1.959964 * sqrt(((good + 0.75) / (k + 3) + (bad + 0.75) / (k + 3) - ((good + 0.75) / (k + 3) - (bad + 0.75) / (k + 3)) * ((good + 0.75) / (k + 3) - (bad + 0.75) / (k + 3))) / (k + 3))), -100)), 1) + 0 AS performance_low,
-    round(if(k = 0, NULL, least(100 * (((good + 0.75) / (k + 3) - (bad + 0.75) / (k + 3)) + 1.959964 * sqrt(((good + 0.75) / (k + 3) + (bad + 0.75) / (k + 3) - ((good + 0.75) / (k + 3) - (bad + 0.75) / (k + 3)) * ((good + 0.75) / (k + 3) - (bad + 0.75) / (k + 3))) / (k + 3))), 100)), 1) + 0 AS performance_high,
+    round(if(k = 0, NULL, greatest(100 * (net - 1.959964 * sqrt(good + bad + 1.5 - net * net / (k + 3))) / (k + 3), -100)), 1) + 0 AS performance_low,
+    round(if(k = 0, NULL, least(100 * (net + 1.959964 * sqrt(good + bad + 1.5 - net * net / (k + 3))) / (k + 3), 100)), 1) + 0 AS performance_high,
     round(if(comparable < 3, NULL, importance_cross), 1) + 0 AS importance_median,
     round(if(comparable < 3, NULL, performance_cross), 1) + 0 AS performance_median,
     multiIf(k < 10, concat('not known: ', toString(k), ' of 10 answers'), k = n, 'not known: every answer speaks of it',
@@ -26,84 +26,77 @@ SELECT
 FROM
 (
     SELECT
-        *,
-        if(metric = 'nps', 200, 100) AS scale,
-        ((v + 1) / (k + 2)) AS mean_part, ((total_v - v + 1) / (n - k + 2)) AS mean_rest,
-        (((q + 1) / (k + 2) - pow(((v + 1) / (k + 2)), 2)) / (k + 2)) AS var_part, (((total_q - q + 1) / (n - k + 2) - pow(((total_v - v + 1) / (n - k + 2)), 2)) / (n - k + 2)) AS var_rest,
-        ((good_v + 1) / (good + 2)) AS mean_good, ((bad_v + 1) / (bad + 2)) AS mean_bad,
-        toUInt64(n - good - bad) AS base,
-        ((total_v - good_v - bad_v + 1) / (base + 2)) AS mean_base,
-        (((good_q + 1) / (good + 2) - pow(((good_v + 1) / (good + 2)), 2)) / (good + 2)) AS var_good, (((bad_q + 1) / (bad + 2) - pow(((bad_v + 1) / (bad + 2)), 2)) / (bad + 2)) AS var_bad,
-        (((total_q - good_q - bad_q + 1) / (base + 2) - pow(((total_v - good_v - bad_v + 1) / (base + 2)), 2)) / (base + 2)) AS var_base,
-        if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact,
-        scale * k / n * (mean_part - mean_rest) AS impact_middle,
+        tenant, part, n, k, customers, good, bad, net, scale, mean_part, mean_rest, impact,
         scale * sqrt(k / n * k / n * (var_part + var_rest) + pow(mean_part - mean_rest, 2) * k / n * (1 - k / n) / n) AS impact_se,
-        if(k = 0, NULL, 100 * (toFloat64(good) - bad) / k) AS performance,
-        k >= 10 AND k < n AS enough,
-        countIf(enough AND part != '') OVER w AS comparable,
-        quantileExactIf(0.5)(abs(impact), enough AND part != '') OVER w AS importance_cross,
-        quantileExactIf(0.5)(performance, enough AND part != '') OVER w AS performance_cross
+        if(k = 0, NULL, 100 * net / k) AS performance,
+        k >= 10 AND k < n AND part != '' AS counts,
+        countIf(counts) OVER w AS comparable,
+        quantileExactIf(0.5)(abs(impact), counts) OVER w AS importance_cross,
+        quantileExactIf(0.5)(performance, counts) OVER w AS performance_cross
     FROM
     (
         SELECT
-            tenant, metric, level, part, count() AS k, uniqExact(customer) AS customers, sum(value) AS v, sum(value * value) AS q,
-            countIf(sign > 0) AS good, sumIf(value, sign > 0) AS good_v, sumIf(value * value, sign > 0) AS good_q,
-            countIf(sign < 0) AS bad, sumIf(value, sign < 0) AS bad_v, sumIf(value * value, sign < 0) AS bad_q,
-            sum(lost) AS lost, sum(won) AS won,
-            sumIf(count(), part = '') OVER g AS n, sumIf(sum(value), part = '') OVER g AS total_v, sumIf(sum(value * value), part = '') OVER g AS total_q
+            tenant, part, n, k, customers, good, bad, toFloat64(good) - bad AS net, if({metric:String} = 'nps', 200, 100) AS scale,
+            (v + 1) / (k + 2) AS mean_part, (total_v - v + 1) / (n - k + 2) AS mean_rest,
+            ((q + 1) / (k + 2) - pow((v + 1) / (k + 2), 2)) / (k + 2) AS var_part,
+            ((total_q - q + 1) / (n - k + 2) - pow((total_v - v + 1) / (n - k + 2), 2)) / (n - k + 2) AS var_rest,
+            if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact
         FROM
         (
             SELECT
-                tenant, {metric:String} AS metric, {level:String} AS level, customer, value, p.1 AS part, toInt8(p.2) AS sign,
-                multiIf(part != '', if(sign < 0, (1 - value) / ill, 0), ill = 0, 1 - value, 0) AS lost,
-                multiIf(part != '', if(sign > 0, value / well, 0), well = 0, value, 0) AS won
+                tenant, part, count() AS k, uniqExact(customer) AS customers, sum(value) AS v, sum(value * value) AS q,
+                countIf(sign > 0) AS good, countIf(sign < 0) AS bad,
+                sumIf(count(), part = '') OVER g AS n, sumIf(sum(value), part = '') OVER g AS total_v, sumIf(sum(value * value), part = '') OVER g AS total_q
             FROM
             (
-                SELECT
-                    tenant, customer, value,
-                    arrayMap(x -> (x, sign(arraySum((n, q) -> if(n = x, q, 0), names, polarities))), arrayDistinct(arrayFilter(x -> x != '', names))) AS parts,
-                    countEqual(parts.2, -1) AS ill, countEqual(parts.2, 1) AS well, arrayPushBack(parts, ('', 0)) AS with_answer
+                SELECT tenant, customer, value, p.1 AS part, toInt8(p.2) AS sign
                 FROM
                 (
-                    -- As in the view answer_parts, but of one metric and one level, so that only their columns are read.
                     SELECT
-                        a.tenant AS tenant, a.customer AS customer, a.value AS value,
-                        if(a.submission_id = '', a.names, s.names) AS names, if(a.submission_id = '', a.polarities, s.polarities) AS polarities
+                        tenant, customer, value,
+                        arrayPushBack(arrayMap(x -> (x, sign(arraySum((n, q) -> if(n = x, q, 0), names, polarities))), arrayDistinct(arrayFilter(x -> x != '', names))), ('', 0)) AS with_answer
                     FROM
                     (
+                        -- As in the view answer_parts, but of one metric and one level, so that only their columns are read.
                         SELECT
-                            tenant, if(customer_key = '', cityHash64(tenant, event_id), cityHash64(tenant, customer_key)) AS customer, submission_id,
-                            if({metric:String} = 'csat', toFloat64(ifNull(csat, 0) = 1), (1 + toFloat64(ifNull(nps, 0))) / 2) AS value,
-                            if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS names,
-                            mention_polarity AS polarities
-                        FROM feedback_current
-                        WHERE actor_kind = 'customer' AND if({metric:String} = 'csat', csat, nps) IS NOT NULL
-                            AND {metric:String} IN ('csat', 'nps') AND {level:String} IN ('element', 'facet', 's5', 'theme')
-                            AND occurred_at >= if({from:DateTime} = toDateTime(0), least({to:DateTime}, (SELECT toDateTime(toStartOfHour(max(occurred_at)), 'UTC') + 3600 FROM feedback)) - 90 * 86400, {from:DateTime}) AND occurred_at < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
-                    ) AS a
-                    LEFT JOIN
-                    (
-                        SELECT tenant, submission_id, groupArray(name) AS names, groupArray(polarity) AS polarities
+                            a.tenant AS tenant, a.customer AS customer, a.value AS value,
+                            if(a.submission_id = '', a.names, s.names) AS names, if(a.submission_id = '', a.polarities, s.polarities) AS polarities
                         FROM
                         (
                             SELECT
-                                tenant, submission_id,
-                                if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS all_names,
-                                mention_polarity
+                                tenant, if(customer_key = '', cityHash64(tenant, event_id), cityHash64(tenant, customer_key)) AS customer, submission_id,
+                                if({metric:String} = 'csat', toFloat64(ifNull(csat, 0) = 1), (1 + toFloat64(ifNull(nps, 0))) / 2) AS value,
+                                if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS names,
+                                mention_polarity AS polarities
                             FROM feedback_current
-                            WHERE actor_kind = 'customer' AND submission_id != '' AND ({tenant:String} = '' OR tenant = {tenant:String})
-                        )
-                        ARRAY JOIN all_names AS name, mention_polarity AS polarity
-                        GROUP BY tenant, submission_id
-                    ) AS s ON a.tenant = s.tenant AND a.submission_id = s.submission_id
+                            WHERE actor_kind = 'customer' AND if({metric:String} = 'csat', csat, nps) IS NOT NULL
+                                AND {metric:String} IN ('csat', 'nps') AND {level:String} IN ('element', 'facet', 's5', 'theme')
+                                AND occurred_at >= if({from:DateTime} = toDateTime(0), least({to:DateTime}, (SELECT toDateTime(toStartOfHour(max(occurred_at)), 'UTC') + 3600 FROM feedback)) - 90 * 86400, {from:DateTime}) AND occurred_at < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
+                        ) AS a
+                        LEFT JOIN
+                        (
+                            SELECT tenant, submission_id, groupArray(name) AS names, groupArray(polarity) AS polarities
+                            FROM
+                            (
+                                SELECT
+                                    tenant, submission_id,
+                                    if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS all_names,
+                                    mention_polarity
+                                FROM feedback_current
+                                WHERE actor_kind = 'customer' AND submission_id != '' AND ({tenant:String} = '' OR tenant = {tenant:String})
+                            )
+                            ARRAY JOIN all_names AS name, mention_polarity AS polarity
+                            GROUP BY tenant, submission_id
+                        ) AS s ON a.tenant = s.tenant AND a.submission_id = s.submission_id
+                    )
                 )
+                ARRAY JOIN with_answer AS p
             )
-            ARRAY JOIN with_answer AS p
+            GROUP BY tenant, part
+            WINDOW g AS (PARTITION BY tenant)
         )
-        GROUP BY tenant, metric, level, part
-        WINDOW g AS (PARTITION BY tenant, metric, level)
     )
-    WINDOW w AS (PARTITION BY tenant, metric, level)
+    WINDOW w AS (PARTITION BY tenant)
 )
 WHERE part != ''
 ORDER BY importance DESC NULLS LAST, tenant, part

@@ -11,7 +11,7 @@
 -- param from DateTime = 1970-01-01 00:00:00: from when on, UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
 SELECT
-    tenant, metric, part, n, good, bad, base,
+    tenant, {metric:String} AS metric, part, n, good, bad, base,
     round(if(base = 0 OR good = 0, NULL, scale * (good_v / good - (total_v - good_v - bad_v) / base)), 1) + 0 AS reward,
     round(if(base = 0 OR good = 0, NULL, scale * (mean_good - mean_base) - 1.959964 * scale * sqrt(var_base + var_good)), 1) + 0 AS reward_low,
     round(if(base = 0 OR good = 0, NULL, scale * (mean_good - mean_base) + 1.959964 * scale * sqrt(var_base + var_good)), 1) + 0 AS reward_high,
@@ -19,60 +19,45 @@ SELECT
     round(if(base = 0 OR bad = 0, NULL, scale * (mean_base - mean_bad) - 1.959964 * scale * sqrt(var_base + var_bad)), 1) + 0 AS penalty_low,
     round(if(base = 0 OR bad = 0, NULL, scale * (mean_base - mean_bad) + 1.959964 * scale * sqrt(var_base + var_bad)), 1) + 0 AS penalty_high,
     multiIf(least(good, bad, base) < 10, concat('not known: ', toString(good), ' praise, ', toString(bad), ' blame, ', toString(base), ' neither; 10 each are needed'),
-        scale * (mean_base - mean_bad) - 1.959964 * scale * sqrt(var_base + var_bad) > 0 AND scale * (2 * mean_base - mean_bad - mean_good) - 1.959964 * scale * sqrt(4 * var_base + var_bad + var_good) > scale / 10, 'must-be',
-        scale * (mean_good - mean_base) - 1.959964 * scale * sqrt(var_base + var_good) > 0 AND scale * (2 * mean_base - mean_bad - mean_good) + 1.959964 * scale * sqrt(4 * var_base + var_bad + var_good) < -scale / 10, 'attractive',
-        scale * (mean_base - mean_bad) - 1.959964 * scale * sqrt(var_base + var_bad) > 0 AND scale * (mean_good - mean_base) - 1.959964 * scale * sqrt(var_base + var_good) > 0, 'one-dimensional',
+        least(scale * (mean_base - mean_bad) - 1.959964 * scale * sqrt(var_base + var_bad), scale * (2 * mean_base - mean_bad - mean_good) - 1.959964 * scale * sqrt(4 * var_base + var_bad + var_good) - scale / 10) > 0, 'must-be',
+        least(scale * (mean_good - mean_base) - 1.959964 * scale * sqrt(var_base + var_good), -scale / 10 - scale * (2 * mean_base - mean_bad - mean_good) - 1.959964 * scale * sqrt(4 * var_base + var_bad + var_good)) > 0, 'attractive',
+        least(scale * (mean_base - mean_bad) - 1.959964 * scale * sqrt(var_base + var_bad), scale * (mean_good - mean_base) - 1.959964 * scale * sqrt(var_base + var_good)) > 0, 'one-dimensional',
         greatest(abs(scale * (mean_base - mean_bad)) + 1.959964 * scale * sqrt(var_base + var_bad), abs(scale * (mean_good - mean_base)) + 1.959964 * scale * sqrt(var_base + var_good)) < scale / 10, 'indifferent', 'undecided') AS kano
 FROM
 (
     SELECT
-        *,
-        if(metric = 'nps', 200, 100) AS scale,
-        ((v + 1) / (k + 2)) AS mean_part, ((total_v - v + 1) / (n - k + 2)) AS mean_rest,
-        (((q + 1) / (k + 2) - pow(((v + 1) / (k + 2)), 2)) / (k + 2)) AS var_part, (((total_q - q + 1) / (n - k + 2) - pow(((total_v - v + 1) / (n - k + 2)), 2)) / (n - k + 2)) AS var_rest,
-        ((good_v + 1) / (good + 2)) AS mean_good, ((bad_v + 1) / (bad + 2)) AS mean_bad,
-        toUInt64(n - good - bad) AS base,
-        ((total_v - good_v - bad_v + 1) / (base + 2)) AS mean_base,
-        (((good_q + 1) / (good + 2) - pow(((good_v + 1) / (good + 2)), 2)) / (good + 2)) AS var_good, (((bad_q + 1) / (bad + 2) - pow(((bad_v + 1) / (bad + 2)), 2)) / (bad + 2)) AS var_bad,
-        (((total_q - good_q - bad_q + 1) / (base + 2) - pow(((total_v - good_v - bad_v + 1) / (base + 2)), 2)) / (base + 2)) AS var_base,
-        if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact,
-        scale * k / n * (mean_part - mean_rest) AS impact_middle,
-        scale * sqrt(k / n * k / n * (var_part + var_rest) + pow(mean_part - mean_rest, 2) * k / n * (1 - k / n) / n) AS impact_se,
-        if(k = 0, NULL, 100 * (toFloat64(good) - bad) / k) AS performance,
-        k >= 10 AND k < n AS enough,
-        countIf(enough AND part != '') OVER w AS comparable,
-        quantileExactIf(0.5)(abs(impact), enough AND part != '') OVER w AS importance_cross,
-        quantileExactIf(0.5)(performance, enough AND part != '') OVER w AS performance_cross
+        tenant, part, n, good, bad, base, total_v, good_v, bad_v,
+        if({metric:String} = 'nps', 200, 100) AS scale,
+        (good_v + 1) / (good + 2) AS mean_good, (bad_v + 1) / (bad + 2) AS mean_bad, (total_v - good_v - bad_v + 1) / (base + 2) AS mean_base,
+        ((good_q + 1) / (good + 2) - pow((good_v + 1) / (good + 2), 2)) / (good + 2) AS var_good,
+        ((bad_q + 1) / (bad + 2) - pow((bad_v + 1) / (bad + 2), 2)) / (bad + 2) AS var_bad,
+        ((total_q - good_q - bad_q + 1) / (base + 2) - pow((total_v - good_v - bad_v + 1) / (base + 2), 2)) / (base + 2) AS var_base
     FROM
     (
         SELECT
-            tenant, metric, level, part, count() AS k, uniqExact(customer) AS customers, sum(value) AS v, sum(value * value) AS q,
+            tenant, part,
             countIf(sign > 0) AS good, sumIf(value, sign > 0) AS good_v, sumIf(value * value, sign > 0) AS good_q,
             countIf(sign < 0) AS bad, sumIf(value, sign < 0) AS bad_v, sumIf(value * value, sign < 0) AS bad_q,
-            sum(lost) AS lost, sum(won) AS won,
-            sumIf(count(), part = '') OVER g AS n, sumIf(sum(value), part = '') OVER g AS total_v, sumIf(sum(value * value), part = '') OVER g AS total_q
+            sumIf(count(), part = '') OVER g AS n, sumIf(sum(value), part = '') OVER g AS total_v, sumIf(sum(value * value), part = '') OVER g AS total_q,
+            toUInt64(n - good - bad) AS base
         FROM
         (
-            SELECT
-                tenant, {metric:String} AS metric, {level:String} AS level, customer, value, p.1 AS part, toInt8(p.2) AS sign,
-                multiIf(part != '', if(sign < 0, (1 - value) / ill, 0), ill = 0, 1 - value, 0) AS lost,
-                multiIf(part != '', if(sign > 0, value / well, 0), well = 0, value, 0) AS won
+            SELECT tenant, value, p.1 AS part, toInt8(p.2) AS sign
             FROM
             (
                 SELECT
-                    tenant, customer, value,
-                    arrayMap(x -> (x, sign(arraySum((n, q) -> if(n = x, q, 0), names, polarities))), arrayDistinct(arrayFilter(x -> x != '', names))) AS parts,
-                    countEqual(parts.2, -1) AS ill, countEqual(parts.2, 1) AS well, arrayPushBack(parts, ('', 0)) AS with_answer
+                    tenant, value,
+                    arrayPushBack(arrayMap(x -> (x, sign(arraySum((n, q) -> if(n = x, q, 0), names, polarities))), arrayDistinct(arrayFilter(x -> x != '', names))), ('', 0)) AS with_answer
                 FROM
                 (
                     -- As in the view answer_parts, but of one metric and one level, so that only their columns are read.
                     SELECT
-                        a.tenant AS tenant, a.customer AS customer, a.value AS value,
+                        a.tenant AS tenant, a.value AS value,
                         if(a.submission_id = '', a.names, s.names) AS names, if(a.submission_id = '', a.polarities, s.polarities) AS polarities
                     FROM
                     (
                         SELECT
-                            tenant, if(customer_key = '', cityHash64(tenant, event_id), cityHash64(tenant, customer_key)) AS customer, submission_id,
+                            tenant, submission_id,
                             if({metric:String} = 'csat', toFloat64(ifNull(csat, 0) = 1), (1 + toFloat64(ifNull(nps, 0))) / 2) AS value,
                             if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS names,
                             mention_polarity AS polarities
@@ -100,10 +85,9 @@ FROM
             )
             ARRAY JOIN with_answer AS p
         )
-        GROUP BY tenant, metric, level, part
-        WINDOW g AS (PARTITION BY tenant, metric, level)
+        GROUP BY tenant, part
+        WINDOW g AS (PARTITION BY tenant)
     )
-    WINDOW w AS (PARTITION BY tenant, metric, level)
 )
 WHERE part != ''
 ORDER BY penalty DESC NULLS LAST, tenant, part

@@ -8,8 +8,8 @@
 -- param limit UInt32 = 20: how many
 SELECT
     tenant, need, customers, unknown_customers, requests, of_customers, round(100 * customers / of_customers, 1) AS share,
-    round(if(of_customers = 0, NULL, greatest(100 * (customers / of_customers + 1.959964 * 1.959964 / (2 * of_customers) - 1.959964 * sqrt(customers / of_customers * (1 - customers / of_customers) / of_customers + 1.959964 * 1.959964 / (4 * of_customers * of_customers))) / (1 + 1.959964 * 1.959964 / of_customers), 0)), 1) AS share_low,
-    round(if(of_customers = 0, NULL, least(100 * (customers / of_customers + 1.959964 * 1.959964 / (2 * of_customers) + 1.959964 * sqrt(customers / of_customers * (1 - customers / of_customers) / of_customers + 1.959964 * 1.959964 / (4 * of_customers * of_customers))) / (1 + 1.959964 * 1.959964 / of_customers), 100)), 1) AS share_high,
+    round(if(of_customers = 0, NULL, greatest(100 * (customers + 1.920729440648 - 1.959964 * sqrt(customers * (of_customers - customers) / of_customers + 0.960364720324)) / (of_customers + 3.841458881296), 0)), 1) AS share_low,
+    round(if(of_customers = 0, NULL, least(100 * (customers + 1.920729440648 + 1.959964 * sqrt(customers * (of_customers - customers) / of_customers + 0.960364720324)) / (of_customers + 3.841458881296), 100)), 1) AS share_high,
     round(mean_confidence, 2) AS confidence, first_seen, last_seen, state, outcome, decided_at, customers_since, agreed, disagreed,
     if(lengthUTF8(masked) > 200, concat(substringUTF8(masked, 1, 199), '…'), masked) AS quote
 FROM

@@ -9,8 +9,8 @@
 SELECT
     time, tenant, channel, metric, n, hits, late, missing,
     round(100 * p, 1) AS hit_ratio,
-    round(greatest(100 * (p + 1.959964 * 1.959964 / (2 * n) - 1.959964 * sqrt(p * (1 - p) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 0), 1) AS hit_low,
-    round(least(100 * (p + 1.959964 * 1.959964 / (2 * n) + 1.959964 * sqrt(p * (1 - p) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 100), 1) AS hit_high
+    round(greatest(100 * (n * p + 1.920729440648 - 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 0), 1) AS hit_low,
+    round(least(100 * (n * p + 1.920729440648 + 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 100), 1) AS hit_high
 FROM
 (
     SELECT

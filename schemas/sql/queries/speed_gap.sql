@@ -12,9 +12,8 @@
 -- param channel String = : one channel; empty: all
 -- param product String = : one product; empty: all
 WITH
-    1.959964 AS z,
-    (k, n) -> if(n = 0, NULL, greatest(100 * (k / n + z * z / (2 * n) - z * sqrt(k / n * (1 - k / n) / n + z * z / (4 * n * n))) / (1 + z * z / n), 0)) AS wilson_low,
-    (k, n) -> if(n = 0, NULL, least(100 * (k / n + z * z / (2 * n) + z * sqrt(k / n * (1 - k / n) / n + z * z / (4 * n * n))) / (1 + z * z / n), 100)) AS wilson_high,
+    (k, n) -> if(n = 0, NULL, greatest(100 * (k + 1.920729440648 - 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS wilson_low,
+    (k, n) -> if(n = 0, NULL, least(100 * (k + 1.920729440648 + 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 100)) AS wilson_high,
     (n, total) -> 50 * (1 + total / (n + 20)) AS index,
     (n, total, squares) -> 50 * 1.959964 * sqrt(greatest((squares + 20 / 3) / (n + 20) - (total / (n + 20)) * (total / (n + 20)), 0) / (n + 20)) AS half
 SELECT

@@ -13,8 +13,8 @@
 -- param limit UInt32 = 20: how many
 SELECT
     tenant, theme, customers, unknown_customers, heard, round(100 * customers / heard, 1) AS share,
-    round(if(heard = 0, NULL, greatest(100 * (customers / heard + 1.959964 * 1.959964 / (2 * heard) - 1.959964 * sqrt(customers / heard * (1 - customers / heard) / heard + 1.959964 * 1.959964 / (4 * heard * heard))) / (1 + 1.959964 * 1.959964 / heard), 0)), 1) AS share_low,
-    round(if(heard = 0, NULL, least(100 * (customers / heard + 1.959964 * 1.959964 / (2 * heard) + 1.959964 * sqrt(customers / heard * (1 - customers / heard) / heard + 1.959964 * 1.959964 / (4 * heard * heard))) / (1 + 1.959964 * 1.959964 / heard), 100)), 1) AS share_high,
+    round(if(heard = 0, NULL, greatest(100 * (customers + 1.920729440648 - 1.959964 * sqrt(customers * (heard - customers) / heard + 0.960364720324)) / (heard + 3.841458881296), 0)), 1) AS share_low,
+    round(if(heard = 0, NULL, least(100 * (customers + 1.920729440648 + 1.959964 * sqrt(customers * (heard - customers) / heard + 0.960364720324)) / (heard + 3.841458881296), 100)), 1) AS share_high,
     unhappy_customers, mentions, customers_before, heard_before,
     if(heard_before = 0, NULL, round(exp(ln), 2)) AS growth,
     if(heard_before = 0, NULL, round(exp(ln - 1.959964 * se), 2)) AS growth_low,

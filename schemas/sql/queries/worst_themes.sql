@@ -9,8 +9,8 @@
 SELECT
     tenant, theme, unhappy_customers, customers, unknown_customers, mentions, round(mean_polarity, 2) AS mean_polarity,
     round(if(mentions = 0, NULL, 100 * negative / mentions), 1) AS negative_share,
-    round(if(mentions = 0, NULL, greatest(100 * (negative / mentions + 1.959964 * 1.959964 / (2 * mentions) - 1.959964 * sqrt(negative / mentions * (1 - negative / mentions) / mentions + 1.959964 * 1.959964 / (4 * mentions * mentions))) / (1 + 1.959964 * 1.959964 / mentions), 0)), 1) AS negative_low,
-    round(if(mentions = 0, NULL, least(100 * (negative / mentions + 1.959964 * 1.959964 / (2 * mentions) + 1.959964 * sqrt(negative / mentions * (1 - negative / mentions) / mentions + 1.959964 * 1.959964 / (4 * mentions * mentions))) / (1 + 1.959964 * 1.959964 / mentions), 100)), 1) AS negative_high,
+    round(if(mentions = 0, NULL, greatest(100 * (negative + 1.920729440648 - 1.959964 * sqrt(negative * (mentions - negative) / mentions + 0.960364720324)) / (mentions + 3.841458881296), 0)), 1) AS negative_low,
+    round(if(mentions = 0, NULL, least(100 * (negative + 1.920729440648 + 1.959964 * sqrt(negative * (mentions - negative) / mentions + 0.960364720324)) / (mentions + 3.841458881296), 100)), 1) AS negative_high,
     worst_quote
 FROM
 (

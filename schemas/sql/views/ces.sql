@@ -21,8 +21,8 @@ SELECT
     if(n < 2, NULL, greatest(ces_sum / n - 1.959964 * sqrt(greatest(ces_squares / n - (ces_sum / n) * (ces_sum / n), 0) / (n - 1)), 1)) AS mean_low,
     if(n < 2, NULL, least(ces_sum / n + 1.959964 * sqrt(greatest(ces_squares / n - (ces_sum / n) * (ces_sum / n), 0) / (n - 1)), 7)) AS mean_high,
     if(n = 0, NULL, 100 * easy / n) AS easy_share,
-    if(n = 0, NULL, greatest(100 * (easy / n + 1.959964 * 1.959964 / (2 * n) - 1.959964 * sqrt(easy / n * (1 - easy / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 0)) AS easy_low,
-    if(n = 0, NULL, least(100 * (easy / n + 1.959964 * 1.959964 / (2 * n) + 1.959964 * sqrt(easy / n * (1 - easy / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 100)) AS easy_high,
+    if(n = 0, NULL, greatest(100 * (easy + 1.920729440648 - 1.959964 * sqrt(easy * (n - easy) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS easy_low,
+    if(n = 0, NULL, least(100 * (easy + 1.920729440648 + 1.959964 * sqrt(easy * (n - easy) / n + 0.960364720324)) / (n + 3.841458881296), 100)) AS easy_high,
     100 * (toFloat64(top) - toFloat64(bottom)) / n AS effort_index
 FROM
 (

@@ -19,8 +19,8 @@ AS
 SELECT
     tenant, channel, concat(toString(scale_low), '-', toString(scale_high), if(lowest_best, ', lowest best', '')) AS scale, n, satisfied, neutral,
     if(n = 0, NULL, 100 * satisfied / n) AS csat,
-    if(n = 0, NULL, greatest(100 * (satisfied / n + 1.959964 * 1.959964 / (2 * n) - 1.959964 * sqrt(satisfied / n * (1 - satisfied / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 0)) AS csat_low,
-    if(n = 0, NULL, least(100 * (satisfied / n + 1.959964 * 1.959964 / (2 * n) + 1.959964 * sqrt(satisfied / n * (1 - satisfied / n) / n + 1.959964 * 1.959964 / (4 * n * n))) / (1 + 1.959964 * 1.959964 / n), 100)) AS csat_high,
+    if(n = 0, NULL, greatest(100 * (satisfied + 1.920729440648 - 1.959964 * sqrt(satisfied * (n - satisfied) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS csat_low,
+    if(n = 0, NULL, least(100 * (satisfied + 1.920729440648 + 1.959964 * sqrt(satisfied * (n - satisfied) / n + 0.960364720324)) / (n + 3.841458881296), 100)) AS csat_high,
     if(n = neutral, NULL, 100 * satisfied / (n - neutral)) AS csat_excl_neutral
 FROM
 (

@@ -23,8 +23,8 @@ AS
 SELECT
     tenant, customer_key, as_of, risk, band, reasons, events, last_seen, scored AS band_scored, left AS band_left,
     if(all_left = 0, NULL, if(scored = 0, NULL, 100 * left / scored)) AS band_share,
-    if(all_left = 0, NULL, if(scored = 0, NULL, greatest(100 * (left / scored + 1.959964 * 1.959964 / (2 * scored) - 1.959964 * sqrt(left / scored * (1 - left / scored) / scored + 1.959964 * 1.959964 / (4 * scored * scored))) / (1 + 1.959964 * 1.959964 / scored), 0))) AS band_low,
-    if(all_left = 0, NULL, if(scored = 0, NULL, least(100 * (left / scored + 1.959964 * 1.959964 / (2 * scored) + 1.959964 * sqrt(left / scored * (1 - left / scored) / scored + 1.959964 * 1.959964 / (4 * scored * scored))) / (1 + 1.959964 * 1.959964 / scored), 100))) AS band_high,
+    if(all_left = 0, NULL, if(scored = 0, NULL, greatest(100 * (left + 1.920729440648 - 1.959964 * sqrt(left * (scored - left) / scored + 0.960364720324)) / (scored + 3.841458881296), 0))) AS band_low,
+    if(all_left = 0, NULL, if(scored = 0, NULL, least(100 * (left + 1.920729440648 + 1.959964 * sqrt(left * (scored - left) / scored + 0.960364720324)) / (scored + 3.841458881296), 100))) AS band_high,
     if(scored = 0, NULL, 100 * predicted / scored) AS band_predicted,
     multiIf(all_scored = 0, 'no: nobody could be scored 30 days before',
         all_left = 0, 'no: no customer.churned event of a scored customer in 30 days',

@@ -26,8 +26,8 @@ AS
 SELECT
     tenant, need, requests, customers, unknown_customers, of_customers,
     100 * customers / of_customers AS share,
-    if(of_customers = 0, NULL, greatest(100 * (customers / of_customers + 1.959964 * 1.959964 / (2 * of_customers) - 1.959964 * sqrt(customers / of_customers * (1 - customers / of_customers) / of_customers + 1.959964 * 1.959964 / (4 * of_customers * of_customers))) / (1 + 1.959964 * 1.959964 / of_customers), 0)) AS share_low,
-    if(of_customers = 0, NULL, least(100 * (customers / of_customers + 1.959964 * 1.959964 / (2 * of_customers) + 1.959964 * sqrt(customers / of_customers * (1 - customers / of_customers) / of_customers + 1.959964 * 1.959964 / (4 * of_customers * of_customers))) / (1 + 1.959964 * 1.959964 / of_customers), 100)) AS share_high,
+    if(of_customers = 0, NULL, greatest(100 * (customers + 1.920729440648 - 1.959964 * sqrt(customers * (of_customers - customers) / of_customers + 0.960364720324)) / (of_customers + 3.841458881296), 0)) AS share_low,
+    if(of_customers = 0, NULL, least(100 * (customers + 1.920729440648 + 1.959964 * sqrt(customers * (of_customers - customers) / of_customers + 0.960364720324)) / (of_customers + 3.841458881296), 100)) AS share_high,
     mean_confidence AS confidence, first_seen, last_seen, state, outcome, decided_at, customers_since, agreed, disagreed,
     if(lengthUTF8(masked) > 200, concat(substringUTF8(masked, 1, 199), '…'), masked) AS quote
 FROM

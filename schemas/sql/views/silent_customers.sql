@@ -22,8 +22,8 @@ AS
 SELECT
     tenant, dissatisfied, both AS dissatisfied_who_complained,
     if(dissatisfied = 0, NULL, 100 * both / dissatisfied) AS propensity,
-    if(dissatisfied = 0, NULL, greatest(100 * (both / dissatisfied + 1.959964 * 1.959964 / (2 * dissatisfied) - 1.959964 * sqrt(both / dissatisfied * (1 - both / dissatisfied) / dissatisfied + 1.959964 * 1.959964 / (4 * dissatisfied * dissatisfied))) / (1 + 1.959964 * 1.959964 / dissatisfied), 0)) AS propensity_low,
-    if(dissatisfied = 0, NULL, least(100 * (both / dissatisfied + 1.959964 * 1.959964 / (2 * dissatisfied) + 1.959964 * sqrt(both / dissatisfied * (1 - both / dissatisfied) / dissatisfied + 1.959964 * 1.959964 / (4 * dissatisfied * dissatisfied))) / (1 + 1.959964 * 1.959964 / dissatisfied), 100)) AS propensity_high,
+    if(dissatisfied = 0, NULL, greatest(100 * (both + 1.920729440648 - 1.959964 * sqrt(both * (dissatisfied - both) / dissatisfied + 0.960364720324)) / (dissatisfied + 3.841458881296), 0)) AS propensity_low,
+    if(dissatisfied = 0, NULL, least(100 * (both + 1.920729440648 + 1.959964 * sqrt(both * (dissatisfied - both) / dissatisfied + 0.960364720324)) / (dissatisfied + 3.841458881296), 100)) AS propensity_high,
     complainers,
     if(dissatisfied >= 20 AND both >= 5, (complainers - both) * (dissatisfied - both) / (both + 1), NULL) AS silent,
     if(dissatisfied >= 20 AND both >= 5, greatest(((complainers - both) + 0.5) * (dissatisfied - both + 0.5) / (both + 0.5) * exp(-1.959964 * sqrt(1 / (both + 0.5) + 1 / (dissatisfied - both + 0.5) + 1 / ((complainers - both) + 0.5) + (both + 0.5) / (((complainers - both) + 0.5) * (dissatisfied - both + 0.5)))) - 0.5, 0), NULL) AS silent_low,

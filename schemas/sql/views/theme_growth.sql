@@ -39,8 +39,8 @@ CREATE OR REPLACE VIEW theme_growth
 AS
 SELECT
     tenant, theme, customers, unknown_customers, heard, 100 * customers / heard AS share,
-    if(heard = 0, NULL, greatest(100 * (customers / heard + 1.959964 * 1.959964 / (2 * heard) - 1.959964 * sqrt(customers / heard * (1 - customers / heard) / heard + 1.959964 * 1.959964 / (4 * heard * heard))) / (1 + 1.959964 * 1.959964 / heard), 0)) AS share_low,
-    if(heard = 0, NULL, least(100 * (customers / heard + 1.959964 * 1.959964 / (2 * heard) + 1.959964 * sqrt(customers / heard * (1 - customers / heard) / heard + 1.959964 * 1.959964 / (4 * heard * heard))) / (1 + 1.959964 * 1.959964 / heard), 100)) AS share_high,
+    if(heard = 0, NULL, greatest(100 * (customers + 1.920729440648 - 1.959964 * sqrt(customers * (heard - customers) / heard + 0.960364720324)) / (heard + 3.841458881296), 0)) AS share_low,
+    if(heard = 0, NULL, least(100 * (customers + 1.920729440648 + 1.959964 * sqrt(customers * (heard - customers) / heard + 0.960364720324)) / (heard + 3.841458881296), 100)) AS share_high,
     unhappy_customers, mentions, customers_before, heard_before,
     if(heard_before = 0, NULL, exp(ln)) AS growth,
     if(heard_before = 0, NULL, exp(ln - 1.959964 * se)) AS growth_low,

@@ -22,8 +22,8 @@ AS
 SELECT
     tenant, theme, mentions, customers, unknown_customers, unhappy_customers, mean_polarity, negative,
     if(mentions = 0, NULL, 100 * negative / mentions) AS negative_share,
-    if(mentions = 0, NULL, greatest(100 * (negative / mentions + 1.959964 * 1.959964 / (2 * mentions) - 1.959964 * sqrt(negative / mentions * (1 - negative / mentions) / mentions + 1.959964 * 1.959964 / (4 * mentions * mentions))) / (1 + 1.959964 * 1.959964 / mentions), 0)) AS negative_low,
-    if(mentions = 0, NULL, least(100 * (negative / mentions + 1.959964 * 1.959964 / (2 * mentions) + 1.959964 * sqrt(negative / mentions * (1 - negative / mentions) / mentions + 1.959964 * 1.959964 / (4 * mentions * mentions))) / (1 + 1.959964 * 1.959964 / mentions), 100)) AS negative_high,
+    if(mentions = 0, NULL, greatest(100 * (negative + 1.920729440648 - 1.959964 * sqrt(negative * (mentions - negative) / mentions + 0.960364720324)) / (mentions + 3.841458881296), 0)) AS negative_low,
+    if(mentions = 0, NULL, least(100 * (negative + 1.920729440648 + 1.959964 * sqrt(negative * (mentions - negative) / mentions + 0.960364720324)) / (mentions + 3.841458881296), 100)) AS negative_high,
     first_seen, last_seen, worst_quote
 FROM
 (
