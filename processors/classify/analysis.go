@@ -95,6 +95,7 @@ type analysis struct {
 	table       *table    // of the words of the language
 	region      region    // of the sentiment table
 	keep        *Features // kept only for training
+	memo        gramMemo
 	topics      topicSums
 	rule        [ruleCount]int32
 	p           [3]float64 // of negative, neutral, positive

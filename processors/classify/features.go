@@ -105,7 +105,7 @@ func (a *analysis) learn(i, first int32, rating bool) {
 		a.addTopic(topicID(pair))
 	}
 	if tok.kind == wordToken && i >= a.negUntil && !rating { // "bad" in "not bad" must not say bad
-		a.grams(c, a.text[tok.start:tok.end])
+		a.grams(c, a.text[tok.start:tok.end], tok.hash)
 	}
 }
 
@@ -127,8 +127,46 @@ func (a *analysis) addTopic(id uint32) {
 	}
 }
 
-// grams adds the runs of letters of one word.
-func (a *analysis) grams(c *clause, word string) {
+// gramSums are the sums of weights of the runs of letters of one word, and how many runs there are.
+type gramSums struct {
+	sum   [3]int32
+	count int32
+}
+
+// gramMemo remembers the sums of words that were read before, each in the one place that its hash gives it: a language has few
+// words that come often. They are integers, so it makes no difference to a label where they come from.
+type gramMemo [1 << memoBits]struct {
+	word   [longestGram]byte
+	length uint8 // of the word in bytes; 0: nothing is remembered here
+	region region
+	gramSums
+}
+
+const memoBits = 11
+
+// grams adds the runs of letters of one word, of which hash is a hash.
+func (a *analysis) grams(c *clause, word string, hash uint64) {
+	if a.keep != nil || len(word) > longestGram {
+		c.addGrams(a.gramsOf(word))
+		return
+	}
+	m := &a.memo[hash*fnvPrime>>(64-memoBits)]
+	if int(m.length) != len(word) || m.region != a.region || string(m.word[:len(word)]) != word {
+		m.length, m.region, m.gramSums = uint8(len(word)), a.region, a.gramsOf(word)
+		copy(m.word[:], word)
+	}
+	c.addGrams(m.gramSums)
+}
+
+func (c *clause) addGrams(g gramSums) {
+	for k, s := range g.sum {
+		c.grams[k] += s
+	}
+	c.gramCount += g.count
+}
+
+// gramsOf adds up the runs of letters of one word.
+func (a *analysis) gramsOf(word string) (g gramSums) {
 	var letters [longestGram + 2]uint64
 	n := 1
 	letters[0] = '<'
@@ -160,7 +198,6 @@ func (a *analysis) grams(c *clause, word string) {
 	}
 	letters[n] = '>'
 	n++
-	var s0, s1, s2, count int32
 	table, in, keep := a.heads.sentiment, a.region, a.keep
 	for i := 0; i+gramFrom <= n; i++ {
 		h := uint64(fnvOffset)
@@ -171,17 +208,14 @@ func (a *analysis) grams(c *clause, word string) {
 			}
 			id := in.id(mix(h, saltGram))
 			w := &table[id]
-			s0 += int32(w[0])
-			s1 += int32(w[1])
-			s2 += int32(w[2])
-			count++
+			g.sum[0] += int32(w[0])
+			g.sum[1] += int32(w[1])
+			g.sum[2] += int32(w[2])
+			g.count++
 			if keep != nil {
 				keep.Grams = append(keep.Grams, id)
 			}
 		}
 	}
-	c.grams[0] += s0
-	c.grams[1] += s1
-	c.grams[2] += s2
-	c.gramCount += count
+	return g
 }
