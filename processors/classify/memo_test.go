@@ -10,7 +10,7 @@ import (
 func TestWhatWasReadBeforeChangesNoSum(t *testing.T) {
 	c := mustLoad(t)
 	const place = uint64(1) << 63 // one hash for all, so that every word takes the place of the one before
-	words := []string{"broken", "Broken", "BROKEN", "brokenn", "b", "größer", "grösser", "", "don't", "доставка", "averyveryverylongwordindeedlongerthanthememory"}
+	words := []string{"broken", "lovely", "Broken", "BROKEN", "brokenn", "b", "größer", "grösser", "", "don't", "доставка", "averyveryverylongwordindeedlongerthanthememory"}
 	used := c.newAnalysis()
 	for round := range 2 {
 		for _, word := range words {
