@@ -141,6 +141,15 @@ func (s *scanner) scan(text string, emoticon func(string) int) {
 				i += n
 				continue
 			}
+			if b == '<' {
+				if n, block := tagLength(text[i:]); n > 0 {
+					if block {
+						s.cut('.')
+					}
+					i += n
+					continue
+				}
+			}
 			i = s.mark(text, i)
 		default:
 			i++
@@ -327,22 +336,6 @@ loop:
 	return j
 }
 
-// linkLength returns the length of a web or mail address at the head of s, 0 if there is none.
-func linkLength(s string) int {
-	web := len(s) > 4 && (s[:4] == "http" || s[:4] == "HTTP" || s[:4] == "www.")
-	if !web {
-		return 0
-	}
-	n := 0
-	for n < len(s) && s[n] > ' ' && s[n] < utf8.RuneSelf && s[n] != '"' && s[n] != '<' && s[n] != '>' {
-		n++
-	}
-	if s[0] != 'w' && (n < 8 || s[4] != ':' && s[5] != ':') {
-		return 0
-	}
-	return n
-}
-
 // scanRune handles whatever starts with a byte outside ASCII; text may hold invalid UTF-8, which counts as space.
 func (s *scanner) scanRune(text string, i int) int {
 	r, n := utf8.DecodeRuneInString(text[i:])
@@ -378,7 +371,7 @@ func (s *scanner) scanRune(text string, i int) int {
 			s.scripts[sc]++
 		}
 		s.letters++
-		h, j := addRune(fnvOffset, r), i+n
+		h, j := addRune(fnvOffset, simplified(r)), i+n
 		for sc == scriptThai { // vowels and tones above and below a letter are part of it: ดี is good, ดุ is fierce
 			mark, size := utf8.DecodeRuneInString(text[j:])
 			if mark < 0xE00 || mark >= 0xE80 || !unicode.IsMark(mark) {
