@@ -104,10 +104,12 @@ type analysis struct {
 	common      []int
 	commonNames []string
 	known       int
-	shouting    bool // most words are in capitals: they emphasise nothing
-	mayRate     bool // the text holds what may begin a rating
-	rated       bool // the text holds a rating
-	staying     bool // words say that the customer comes or stays, and none that he leaves
+	distinct    int32 // the language that a word of no other told last, −1: none
+	shouting    bool  // most words are in capitals: they emphasise nothing
+	mayRate     bool  // the text holds what may begin a rating
+	rated       bool  // the text holds a rating
+	named       bool  // the text names what its question asked of
+	staying     bool  // words say that the customer comes or stays, and none that he leaves
 
 	negUntil, boostUntil, consumed int32
 	boost                          float32
@@ -138,7 +140,8 @@ func (a *analysis) read(text, given string) {
 	a.text = text
 	a.clauses, a.valences, a.cues, a.senses = a.clauses[:0], a.valences[:0], a.cues[:0], a.senses[:0]
 	a.topics = topicSums{}
-	a.total, a.count, a.known, a.mayRate, a.rated = [senseCount]float32{}, [senseCount]int32{}, 0, false, false
+	a.distinct = -1
+	a.total, a.count, a.known, a.mayRate, a.rated, a.named = [senseCount]float32{}, [senseCount]int32{}, 0, false, false, false
 	clear(a.common)
 	a.scan(text, a.c.isEmoticon)
 	caps, words := 0, 0
@@ -174,7 +177,10 @@ func (a *analysis) root(tok *token) {
 	known := n.common || n.hasValence
 	for k := n.sense; k >= 0; k = a.c.table.senses[k].next {
 		if lang := a.c.langOf[a.c.table.senses[k].class]; lang >= 0 {
-			a.common[lang]++
+			w := int(a.c.table.senses[k].weight)
+			if a.common[lang] += w; w > 1 {
+				a.distinct = lang
+			}
 			known = known || a.commonNames[lang] == "en"
 		}
 	}
@@ -340,7 +346,11 @@ func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 				a.count[senseEffort]++
 			} else if q.class != senseChurn || q.weight > 0 {
 				a.total[q.class] += q.weight
-				a.count[q.class]++
+				if q.class == senseComplaint && q.weight < 0 {
+					a.count[q.class]-- // "can't complain" takes back what "complain" gives
+				} else {
+					a.count[q.class]++
+				}
 			}
 		}
 		a.senses = append(a.senses, senseHit{class: q.class, start: i, clause: at, weight: q.weight, negated: negated, note: q.note})

@@ -53,6 +53,20 @@ func TestABareAnswerIsReadByItsQuestion(t *testing.T) {
 		{"Was everything ok?", "No", "", schemas.Negative},
 		{"Would you use us again?", "definitely not", "", schemas.Negative},
 		{"Any problems?", "No thanks", "", schemas.Positive},
+		{"Did everything work?", "no", "", schemas.Negative},
+		{"Did everything work?", "yes", "", schemas.Positive},
+		{"Did anything not work?", "no", "", schemas.Positive},
+		// What a question asks to name is good or bad as it asks.
+		{"What did you like most?", "the staff", "", schemas.Positive},
+		{"What did you like least?", "delivery times", "", schemas.Negative},
+		{"What could we improve?", "price", "", schemas.Negative},
+		{"What could we improve?", "better prices", "", schemas.Negative},
+		{"What could we improve?", "great service", "", schemas.Positive}, // its own words decide
+		{"What did you like most?", "slow delivery", "", schemas.Negative},
+		{"Was könnten wir verbessern?", "die Preise", "de", schemas.Negative},
+		{"我们有什么可以改进的？", "价格", "zh", schemas.Negative},
+		{"What could we improve?", "idk", "", schemas.Neutral},
+		{"What would make you come back?", "coupons", "", schemas.Neutral},
 		// What asks of nothing good or bad makes no news of any answer.
 		{"Is there anything else you would like to tell us?", "No", "", schemas.Neutral},
 		{"Is there anything else you'd like to share?", "Nope.", "", schemas.Neutral},
@@ -78,7 +92,15 @@ func TestABareAnswerIsReadByItsQuestion(t *testing.T) {
 			t.Errorf("%q to %q is %s (%v), want %s", row.text, row.question, l.Polarity, l.Probabilities, row.want)
 		}
 	}
-	l := c.Classify(Input{Text: "Yes", QuestionText: "Did you have any problems with your delivery?"})
+	l := c.Classify(Input{Text: "price", QuestionText: "What could we improve?"})
+	if len(l.Mentions) != 1 || l.Mentions[0].Facet != schemas.Price || l.Mentions[0].Polarity >= 0 || l.Intent == schemas.Praise {
+		t.Errorf("a price to what could be improved gives %+v", l)
+	}
+	l = c.Classify(Input{Text: "the staff", QuestionText: "What did you like most?"})
+	if len(l.Mentions) != 1 || l.Mentions[0].Element != schemas.Service || l.Mentions[0].Polarity <= 0 || l.Intent != schemas.Praise {
+		t.Errorf("the staff to what was liked gives %+v", l)
+	}
+	l = c.Classify(Input{Text: "Yes", QuestionText: "Did you have any problems with your delivery?"})
 	if len(l.Mentions) != 1 || l.Mentions[0].Facet != schemas.Sale || l.Mentions[0].Polarity >= 0 || l.SentimentText != schemas.Negative {
 		t.Errorf("a yes to a question about the delivery gives %+v", l)
 	}

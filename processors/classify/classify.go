@@ -69,6 +69,11 @@ func (a *analysis) byRules(in *Input, l *schemas.Labels) {
 		l.Mentions = a.mentions(in, l.Mentions)
 	}
 	a.p = a.sentiment(in, l)
+	for i := range l.Mentions {
+		if a.named {
+			l.Mentions[i].Polarity = l.Score
+		}
+	}
 	if l.Quality == schemas.QualityOK && len(l.Mentions) == 0 && in.QuestionText != "" {
 		a.c.asked(in, l, a)
 	}

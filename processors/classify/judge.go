@@ -41,7 +41,7 @@ func (a *analysis) judge(in *Input, l *schemas.Labels) {
 		case "stage":
 			l.Stage, l.StageConfidence = schemas.Stage(h.Classes[best]), sure
 		case "junk":
-			if best == 1 && sure >= set.SpamFrom && !in.chosen() && !(a.rated && len(a.tokens) <= maxAnswer) {
+			if best == 1 && sure >= set.SpamFrom && !in.chosen() && !(a.rated && len(a.tokens) <= maxAnswer) && a.advertises(l) {
 				l.Quality = schemas.QualitySpam
 			}
 		case "churn":
@@ -54,6 +54,27 @@ func (a *analysis) judge(in *Input, l *schemas.Labels) {
 	case stage != "" && l.Stage == schemas.NoStage && l.Element == schemas.Service:
 		l.Stage, l.StageConfidence = stage, set.ConfidenceGuess
 	}
+}
+
+// advertises says whether the head's word for spam may stand. It learned from English messages alone, and from their long
+// numbers: of another language it knows nothing, and a telephone number in a complaint is what the complaint is about. Where
+// words advertise, the head decides.
+func (a *analysis) advertises(l *schemas.Labels) bool {
+	if a.total[senseSpam] > 0 {
+		return true
+	}
+	if a.region != english {
+		return false
+	}
+	if float32(a.p[0]) < a.c.setting.ComplaintFrom {
+		return true
+	}
+	for i := range l.Mentions {
+		if m := &l.Mentions[i]; m.Polarity <= -a.c.setting.PlainFrom && m.Confidence >= a.c.setting.ConfidencePair {
+			return false
+		}
+	}
+	return true
 }
 
 // personal says whether a mood without an object is all there is: people say good morning and bad luck to each other where

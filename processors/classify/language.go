@@ -128,7 +128,7 @@ func names(tag string) bool {
 	return true
 }
 
-// latinLanguage goes by common words; a text with none is "en" when most of its words are known English words.
+// latinLanguage goes by common words, of which one that no other language has counts twice; a text with none is "en" when most of its words are known English words.
 func (a *analysis) latinLanguage() string {
 	best, most := -1, 0
 	for i, n := range a.common {
@@ -141,6 +141,9 @@ func (a *analysis) latinLanguage() string {
 		if a.tokens[i].kind == wordToken {
 			words++
 		}
+	}
+	if best >= 0 && most == 2 && a.distinct == int32(best) && a.known*2 > words {
+		return "en" // one foreign word among English ones is a loan: "very nice produit"
 	}
 	if best >= 0 && (a.commonNames[best] == "en" || most >= 2 && most*8 >= words) {
 		return a.commonNames[best]

@@ -151,8 +151,14 @@ func (l *loader) loadModel() {
 
 func sentimentClasses() []string { return []string{"negative", "neutral", "positive"} }
 
-// loadLexicons reads the word lists of languages that have no cues: lexicon.<language>.tsv with rows of a kind (valence or
-// one of modifiers.tsv), a pattern and a value.
+// lexiconSenses are the classes of senses.tsv that the word lists of other languages may name, with what is noted of them.
+var lexiconSenses = map[string]struct {
+	class int32
+	note  string
+}{"churn": {senseChurn, "explicit: gives notice"}, "urgent": {senseUrgent, ""}}
+
+// loadLexicons reads the word lists of languages that have no cues: lexicon.<language>.tsv with rows of a kind (valence, a
+// class of lexiconSenses, or one of modifiers.tsv), a pattern and a value: valence, or the weight as in senses.tsv.
 func (l *loader) loadLexicons() {
 	files, err := fs.Glob(l.fsys, "lexicon.*.tsv")
 	if err != nil {
@@ -163,15 +169,20 @@ func (l *loader) loadLexicons() {
 		l.lexicons[strings.Split(file, ".")[1]] = t
 		l.each(file, 3, func(r row) {
 			kind, mod := modNames[r.cells[0]]
-			if !mod && r.cells[0] != "valence" {
-				l.fault(r, "unknown kind %q, want valence, negate, boost, contrast, concede, condition or word", r.cells[0])
+			sensed, means := lexiconSenses[r.cells[0]]
+			if !mod && !means && r.cells[0] != "valence" {
+				l.fault(r, "unknown kind %q, want valence, churn, urgent, negate, boost, contrast, concede, condition or word", r.cells[0])
 				return
 			}
 			v := l.number(r, 2)
 			for _, n := range l.in(t, r, r.cells[1]) {
-				if mod {
+				switch {
+				case mod:
 					n.mod, n.modValue = kind, v
-				} else {
+				case means:
+					t.senses = append(t.senses, sense{class: sensed.class, weight: v, note: sensed.note, next: n.sense})
+					n.sense = int32(len(t.senses) - 1)
+				default:
 					n.valence, n.hasValence = v, v != 0
 				}
 			}

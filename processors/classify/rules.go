@@ -91,7 +91,7 @@ func (a *analysis) rules(l *schemas.Labels, p *[3]float64) *[ruleCount]int32 {
 	x[ruleShort] = boolUnit(n < 6)
 	x[ruleMiddle] = boolUnit(n >= 6 && n <= 15)
 	x[ruleLong] = boolUnit(n > 40)
-	x[ruleSpam] = fixed(min(a.total[senseSpam]/2, 1))
+	x[ruleSpam] = fixed(max(0, min(a.total[senseSpam]/2, 1)))
 	x[ruleCaps] = boolUnit(a.shouting)
 	return x
 }
