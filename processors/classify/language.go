@@ -128,7 +128,8 @@ func names(tag string) bool {
 	return true
 }
 
-// latinLanguage goes by common words, of which one that no other language has counts twice; a text with none is "en" when most of its words are known English words.
+// latinLanguage goes by common words, of which one that no other language has counts twice; a text with none is "en" when most of
+// its words are known English words.
 func (a *analysis) latinLanguage() string {
 	best, most := -1, 0
 	for i, n := range a.common {
