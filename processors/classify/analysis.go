@@ -74,6 +74,7 @@ type cueHit struct {
 type senseHit struct {
 	class   int32
 	start   int32
+	end     int32
 	clause  int32
 	weight  float32
 	negated bool
@@ -353,7 +354,7 @@ func (a *analysis) visit(n *node, state, i, j int32, turned bool) {
 				}
 			}
 		}
-		a.senses = append(a.senses, senseHit{class: q.class, start: i, clause: at, weight: q.weight, negated: negated, note: q.note})
+		a.senses = append(a.senses, senseHit{class: q.class, start: i, end: j, clause: at, weight: q.weight, negated: negated, note: q.note})
 	}
 }
 

@@ -93,7 +93,9 @@ func (a *analysis) clauseMentions(fs []found, ci int32, cues []cueHit, senses []
 		fs = put(fs, f)
 	}
 	for i := range senses {
-		fs = a.bindSense(fs, &senses[i], vals)
+		if !a.settled(&senses[i], cues) {
+			fs = a.bindSense(fs, &senses[i], vals)
+		}
 	}
 	a.bindValences(fs, vals)
 	n := 0
@@ -195,6 +197,17 @@ func (a *analysis) insideTheme(h *cueHit, cues []cueHit) bool {
 			continue
 		}
 		if o != h && o.start <= h.start && h.end <= o.end && (o.end-o.start > h.end-h.start || o.own && !h.own) {
+			return true
+		}
+	}
+	return false
+}
+
+// settled says whether a quality lies within a cue that says what an aspect is worth and nothing more, as "didn't work" in
+// "didn't work for me", which is not broken.
+func (a *analysis) settled(s *senseHit, cues []cueHit) bool {
+	for k := range cues {
+		if o := &cues[k]; o.own && a.c.themes[o.theme].aspect && o.start <= s.start && s.end <= o.end {
 			return true
 		}
 	}
