@@ -11,8 +11,8 @@
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
 SELECT
     tenant, {metric:String} AS metric, part, n, k AS answers, customers, round(impact, 1) + 0 AS impact_loo,
-    round(if(impact IS NULL, NULL, scale * k / n * (mean_part - mean_rest) - 1.959964 * impact_se), 1) + 0 AS impact_low,
-    round(if(impact IS NULL, NULL, scale * k / n * (mean_part - mean_rest) + 1.959964 * impact_se), 1) + 0 AS impact_high,
+    round(if(impact IS NULL, NULL, impact_middle - 1.959964 * impact_se), 1) + 0 AS impact_low,
+    round(if(impact IS NULL, NULL, impact_middle + 1.959964 * impact_se), 1) + 0 AS impact_high,
     round(abs(impact), 1) + 0 AS importance,
     round(performance, 1) + 0 AS performance,
     round(if(k = 0, NULL, greatest(100 * (net - 1.959964 * sqrt(good + bad + 1.5 - net * net / (k + 3))) / (k + 3), -100)), 1) + 0 AS performance_low,
@@ -26,10 +26,8 @@ SELECT
 FROM
 (
     SELECT
-        tenant, part, n, k, customers, good, bad, net, scale, mean_part, mean_rest, impact,
+        tenant, part, n, k, customers, good, bad, net, impact, performance, scale * k / n * (mean_part - mean_rest) AS impact_middle,
         scale * sqrt(k / n * k / n * (var_part + var_rest) + pow(mean_part - mean_rest, 2) * k / n * (1 - k / n) / n) AS impact_se,
-        if(k = 0, NULL, 100 * net / k) AS performance,
-        k >= 10 AND k < n AND part != '' AS counts,
         countIf(counts) OVER w AS comparable,
         quantileExactIf(0.5)(abs(impact), counts) OVER w AS importance_cross,
         quantileExactIf(0.5)(performance, counts) OVER w AS performance_cross
@@ -40,7 +38,9 @@ FROM
             (v + 1) / (k + 2) AS mean_part, (total_v - v + 1) / (n - k + 2) AS mean_rest,
             ((q + 1) / (k + 2) - pow((v + 1) / (k + 2), 2)) / (k + 2) AS var_part,
             ((total_q - q + 1) / (n - k + 2) - pow((total_v - v + 1) / (n - k + 2), 2)) / (n - k + 2) AS var_rest,
-            if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact
+            if(k = 0 OR k = n, NULL, scale * (total_v / n - (total_v - v) / (n - k))) AS impact,
+            if(k = 0, NULL, 100 * net / k) AS performance,
+            k >= 10 AND k < n AND part != '' AS counts
         FROM
         (
             SELECT

@@ -11,6 +11,7 @@
 -- param tz String = UTC: time zone in which periods begin
 -- param channel String = : one channel; empty: all
 -- param product String = : one product; empty: all
+-- setting optimize_move_to_prewhere = 0: what belongs to a case lies in every granule, so looking first and reading the rest later takes 15 ms more
 WITH
     (k, n) -> if(n = 0, NULL, greatest(100 * (k + 1.920729440648 - 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS wilson_low,
     (k, n) -> if(n = 0, NULL, least(100 * (k + 1.920729440648 + 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 100)) AS wilson_high,
