@@ -253,7 +253,7 @@ func predicted(l *schemas.Labels, axis Axis, two bool) (string, float64) {
 	case AxisElement:
 		return string(l.Element), -1
 	case AxisIntent:
-		return string(l.Intent), -1
+		return string(l.Intent), float64(l.IntentConfidence)
 	case AxisS5:
 		best, most := "none", float32(-1)
 		for _, m := range l.Mentions {

@@ -31,7 +31,7 @@ func (a *analysis) judge(in *Input, l *schemas.Labels) {
 		case "intent":
 			asked := l.Intent == schemas.Question && a.total[senseQuestion] >= 0.9
 			if !leaving && !(asked && h.Classes[best] == string(schemas.Request) && sure < set.RequestFrom) {
-				l.Intent, l.IntentConfidence = schemas.Intent(h.Classes[best]), sure
+				l.Intent, l.IntentConfidence = schemas.Intent(h.Classes[best]), float32(sure*set.IntentSure)
 			}
 			if a.personal(l) {
 				l.Intent, l.IntentConfidence = schemas.OtherIntent, 1-sure

@@ -15,6 +15,7 @@ type settings struct {
 	SpamFrom, ElementFrom              float32
 	ElementAgainst                     float32
 	ChurnFrom, RequestFrom             float32
+	IntentSure                         float32
 	SilentPraise, SilentComplaint      float32
 	WishFrom, WishUntil                float32
 	AskedFrom                          float32
@@ -31,7 +32,7 @@ func (s *settings) fields() map[string]*float32 {
 		"complaint-from": &s.ComplaintFrom, "praise-from": &s.PraiseFrom,
 		"confidence-own": &s.ConfidenceOwn, "confidence-pair": &s.ConfidencePair,
 		"confidence-valence": &s.ConfidenceValence, "confidence-guess": &s.ConfidenceGuess,
-		"spam-from": &s.SpamFrom, "element-from": &s.ElementFrom, "element-against": &s.ElementAgainst,
+		"spam-from": &s.SpamFrom, "intent-sure": &s.IntentSure, "element-from": &s.ElementFrom, "element-against": &s.ElementAgainst,
 		"churn-from": &s.ChurnFrom, "request-from": &s.RequestFrom,
 		"silent-praise": &s.SilentPraise, "silent-complaint": &s.SilentComplaint, "wish-from": &s.WishFrom, "wish-until": &s.WishUntil,
 		"asked-from": &s.AskedFrom, "plain-from": &s.PlainFrom, "plain-odds": &s.PlainOdds, "plain-most": &s.PlainMost,
