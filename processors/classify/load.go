@@ -187,7 +187,7 @@ func (l *loader) in(table *table, r row, pattern string) []*node {
 }
 
 func load(fsys fs.FS) (*Classifier, error) {
-	c := &Classifier{table: newTable(), empty: newTable(), answers: newTable(), ratings: newTable(), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}, opposite: map[int32]int32{}}
+	c := &Classifier{table: newTable(80_000), empty: newTable(1), answers: newTable(2000), ratings: newTable(1000), lexicons: map[string]*table{}, class: map[string]int32{}, pairs: map[[2]int32]pair{}, emoticon: map[string]bool{}, opposite: map[int32]int32{}}
 	l := &loader{Classifier: c, fsys: fsys, theme: map[string]int32{}, set: map[string]float64{}}
 	l.loadLexicons()
 	l.loadModifiers()

@@ -165,7 +165,7 @@ func (l *loader) loadLexicons() {
 		l.errs = append(l.errs, fmt.Errorf("list classifier data: %w", err))
 	}
 	for _, file := range files {
-		t := newTable()
+		t := newTable(3500)
 		l.lexicons[strings.Split(file, ".")[1]] = t
 		l.each(file, 3, func(r row) {
 			kind, mod := modNames[r.cells[0]]

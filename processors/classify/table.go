@@ -3,6 +3,7 @@ package classify
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -75,9 +76,10 @@ type edge struct {
 // lower bits. A word that is in no pattern is taken for one with a chance below 1 in 10¹².
 const stateBits = 24
 
-func newTable() *table {
-	t := &table{nodes: []node{{cue: -1, sense: -1}}}
-	t.grow(1 << 10)
+// newTable returns an empty table with room for so many states; it grows beyond them.
+func newTable(states int) *table {
+	t := &table{nodes: append(make([]node, 0, states), node{cue: -1, sense: -1}), edges: make([]edge, 0, states)}
+	t.grow(1 << bits.Len(uint(3*states)))
 	return t
 }
 
@@ -189,15 +191,16 @@ func expand(pattern string) ([][]uint64, error) {
 				}
 			}
 		}
-		var out [][]uint64
-		for _, s := range seqs {
-			for _, a := range alts {
-				out = append(out, append(append([]uint64(nil), s...), a...))
-			}
-		}
-		if seqs = out; len(seqs) > 5000 {
+		if len(seqs)*len(alts) > 5000 {
 			return nil, fmt.Errorf("pattern %q stands for more than 5000 phrases; split it", pattern)
 		}
+		out := make([][]uint64, 0, len(seqs)*len(alts))
+		for _, s := range seqs {
+			for _, a := range alts {
+				out = append(out, slices.Concat(s, a))
+			}
+		}
+		seqs = out
 	}
 	if len(seqs) == 1 && len(seqs[0]) == 0 {
 		return nil, fmt.Errorf("the pattern is empty")
@@ -214,9 +217,9 @@ func expand(pattern string) ([][]uint64, error) {
 func hashes(s string) []uint64 {
 	var sc scanner
 	sc.scan(s, func(string) int { return 0 })
-	var out []uint64
-	for _, t := range sc.tokens {
-		out = append(out, t.hash)
+	out := make([]uint64, len(sc.tokens))
+	for i := range sc.tokens {
+		out[i] = sc.tokens[i].hash
 	}
 	return out
 }
