@@ -26,6 +26,10 @@ func classesOf(head string) ([]string, bool) {
 // corpus is the rows of one head.
 type corpus struct{ train, dev []Row }
 
+func (c *corpus) oneClass() bool {
+	return !slices.ContainsFunc(c.train, func(r Row) bool { return r.Label != c.train[0].Label })
+}
+
 // Progress is told in a few words what the training is at.
 type Progress func(format string, args ...any)
 
@@ -40,8 +44,15 @@ func Train(c *classify.Classifier, plan []Source, open func(name string) (io.Rea
 		return nil, err
 	}
 	for _, spec := range headClasses {
-		if s := corpora[spec.Name]; s != nil && len(s.train) == 0 {
+		s := corpora[spec.Name]
+		switch {
+		case s == nil:
+		case len(s.train) == 0:
 			return nil, fmt.Errorf("train: no row of %s is left to learn from: name a file with use train in the plan that holds other texts than those held back", spec.Name)
+		case s.oneClass():
+			return nil, fmt.Errorf("train: all %d rows of %s that are left to learn from are %q: a head tells classes apart, so add rows of others", len(s.train), spec.Name, s.train[0].Label)
+		case len(s.dev) == 0:
+			say("%s: no rows are held back (use dev in the plan), so its probabilities stay as they are fitted and nothing measures it", spec.Name)
 		}
 	}
 	h := c.Heads().Clone()

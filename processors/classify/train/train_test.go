@@ -85,6 +85,7 @@ func TestPlansThatTeachNothingAreRefused(t *testing.T) {
 		{"nothing but rows held back", "sentiment\tdev\tb.jsonl\t-\t1\tours\tmade up\n", "", sure, good, "no row of sentiment is left"},
 		{"all rows held back", one + "sentiment\tdev\tb.jsonl\t-\t1\tours\tmade up\n", sure, sure, good, "no row of sentiment is left"},
 		{"an empty file of another head", one + "junk\ttrain\tb.jsonl\t-\t1\tours\tmade up\n", sure, "", good, "no row of junk is left"},
+		{"rows of one class", one, "{\"text\":\"rude staff\",\"label\":\"negative\"}\n{\"text\":\"late again\",\"label\":\"negative\"}\n", "", good, `all 2 rows of sentiment that are left to learn from are "negative"`},
 		{"no epochs", one, sure, "", with(func(o *Options) { o.Epochs = 0 }), "epochs is 0"},
 		{"no runs", one, sure, "", with(func(o *Options) { o.Runs = 0 }), "runs is 0"},
 		{"a rate that is no number", one, sure, "", with(func(o *Options) { o.Rate = math.NaN() }), "rate is NaN"},
