@@ -21,6 +21,7 @@ func failing(calls, only string, errs ...string) (out []injection) {
 func TestExactWhenSystemCallsFail(t *testing.T) {
 	t.Parallel()
 	const eio, full, interrupted = "EIO", "ENOSPC", "EINTR"
+	const unmerged = "ClickHouse without merges" // which would hide what a failed insert leaves
 	for name, faults := range map[string][]injection{
 		"ClickHouse": slices.Concat(
 			failing("rename", "", eio, full, interrupted),
@@ -29,6 +30,7 @@ func TestExactWhenSystemCallsFail(t *testing.T) {
 			failing("openat", newParts, eio, full, interrupted),
 			failing("fdatasync", "", eio, full, interrupted),
 		),
+		unmerged: failing("openat", syncedParts, eio, full, interrupted),
 		"NATS interrupted": slices.Concat(
 			failing("pwrite64,fsync,renameat,unlinkat", "", interrupted),
 			failing("write", "", interrupted),
@@ -43,6 +45,9 @@ func TestExactWhenSystemCallsFail(t *testing.T) {
 			f := newFeed(t, 4)
 			up := startUp(t, dir, exactEnv()...)
 			f.pour(up, func(sent int) bool { return sent == 4 }) // of each kind something, however little comes through later
+			if name == unmerged {
+				askServer(t, up.Clickhouse, "earshot", "SYSTEM STOP MERGES")
+			}
 			injected, restarts := 0, 0
 			for _, i := range faults {
 				began := time.Now()

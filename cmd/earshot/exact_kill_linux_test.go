@@ -33,6 +33,7 @@ const (
 const (
 	newParts    = "data of parts to be written" // ClickHouse numbers these from 1 in each process
 	placedParts = "parts to be moved into place"
+	syncedParts = "parts just moved into place, whose folder is opened to be synced"
 )
 
 // factTable is the folder of the fact table's parts.
@@ -93,6 +94,10 @@ func (i injection) arguments(t *testing.T, dir string) []string {
 		files = partsToCome(t, dir, 0, "tmp_insert_1-%d_%d_%[2]d_0/data.bin")
 	case placedParts:
 		files = partsToCome(t, dir, lastBlock(t, dir), "1-%d_%d_%[2]d_0")
+	case syncedParts:
+		for _, part := range partsToCome(t, dir, lastBlock(t, dir), "1-%d_%d_%[2]d_0") {
+			files = append(files, part+"/") // as ClickHouse names it in this call
+		}
 	}
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are no files %s in %s: %v", i.only, dir, err)

@@ -85,8 +85,10 @@ func (e *Engine) run(ctx context.Context, req *request, a *answer) error {
 	default:
 		err = piped(c, req, f, format, a, func() { e.cancel(req.id) }, begun)
 	}
-	if err == nil && !f.selects() {
-		err = e.intact(c)
+	if !f.selects() {
+		if err = e.doubt(err); err == nil {
+			err = e.intact(c)
+		}
 	}
 	if err != nil {
 		return err
@@ -306,7 +308,7 @@ func (e *Engine) insert(ctx context.Context, c *conn, req *request, a *answer) e
 	e.running.waits(req.id, func() { _ = a.control.SetReadDeadline(time.Now()) })
 	st, err := c.insert(req.insert.statement, req.insert.format, req.parameters, &committed{ctx: ctx, data: req.data, begun: func() { e.running.begin(req.id) }})
 	if err != nil {
-		return err
+		return e.doubt(err)
 	}
 	if err := e.intact(c); err != nil {
 		return err

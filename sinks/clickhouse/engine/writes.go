@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -16,6 +20,12 @@ import (
 // the directory is closed and opened anew, which is when ClickHouse holds each file against its noted size, sets parts that
 // are not whole aside as broken-on-start, and takes those that a broken merge had replaced. They are there for that for 30
 // seconds; hence the once a second.
+
+// Neither is a statement to be believed that failed over a file. A part is renamed into place and its directory opened to be
+// synced; where that does not work, the INSERT fails, the part is in no list, and the next start reads it all the same: rows that
+// were not there when they were looked for, and were inserted again, are there twice (measured with EINTR at that call).
+//
+// A part that cannot be read is set aside, whatever the reason. So the directory is opened anew only when all parts can be.
 
 // failedWrites is the SQL for how many writes have failed in this process.
 const failedWrites = "SELECT sum(value) FROM system.events WHERE event = 'WriteBufferFromFileDescriptorWriteFailed'"
@@ -58,6 +68,42 @@ func (e *Engine) intact(c *conn) error {
 	return nil
 }
 
+// aboutFiles are the errors of ClickHouse that say that something could not be done with a file or a directory.
+var aboutFiles = map[int]bool{74: true, 75: true, 76: true, 77: true, 83: true, 84: true, 87: true, 88: true, 107: true, 172: true,
+	204: true, 294: true, 363: true, 400: true, 424: true, 425: true, 458: true, 504: true, 521: true, 531: true, 566: true, 586: true,
+	641: true, 1000: true, 1001: true}
+
+// doubt takes how a statement ended that changes something.
+func (e *Engine) doubt(err error) error {
+	var x *Exception
+	if errors.As(err, &x) && aboutFiles[x.Code] && !e.torn.Swap(true) {
+		e.cfg.Logger.Error().Err(err).Msg("a statement failed over a file: the directory is opened anew, so that what it left is seen")
+	}
+	return err
+}
+
+// readable says why a part cannot be read now, nil if all can.
+func readable(dir string) error {
+	parts, err := filepath.Glob(filepath.Join(dir, "store", "*", "*", "*", "checksums.txt"))
+	if err != nil {
+		return err
+	}
+	for _, file := range parts {
+		for _, name := range []string{filepath.Dir(file), file} {
+			// Not os.Open, which tries again by itself: the engine does not.
+			fd, err := syscall.Open(name, syscall.O_RDONLY, 0)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // a merge has taken its place
+			}
+			if err != nil {
+				return &fs.PathError{Op: "open", Path: name, Err: err}
+			}
+			syscall.Close(fd)
+		}
+	}
+	return nil
+}
+
 // openAnew closes the directory and opens it again, once all statements are over. What sessions held is lost.
 func (e *Engine) openAnew() error {
 	e.cancel()
@@ -65,6 +111,9 @@ func (e *Engine) openAnew() error {
 	defer e.turn.Unlock()
 	if !e.torn.Load() {
 		return nil // another statement was faster
+	}
+	if err := readable(e.cfg.Dir); err != nil {
+		return exceptionf(codeCannotWrite, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", "A write to disk failed, and the directory cannot be opened anew yet: %s. Look at the disk", err)
 	}
 	e.running.wait()
 	e.sessions.closeAll()
