@@ -91,7 +91,7 @@ func readable(dir string) error {
 	for _, file := range parts {
 		for _, name := range []string{filepath.Dir(file), file} {
 			// Not os.Open, which tries again by itself: the engine does not.
-			fd, err := syscall.Open(name, syscall.O_RDONLY, 0)
+			fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // a merge has taken its place
 			}
