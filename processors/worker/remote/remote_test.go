@@ -255,16 +255,20 @@ func TestWhatAnAnswerLeavesOutStays(t *testing.T) {
 	}
 }
 
-// A model that never answers holds a batch up for no longer than the budget, however many texts there are.
-func TestTheBudgetEndsTheWaiting(t *testing.T) {
-	over := make(chan struct{})
-	s := newStub(t, func(_ http.ResponseWriter, r *http.Request) {
+// hang never answers, until the asker is gone or the test is over.
+func hang(t *testing.T) http.HandlerFunc {
+	over := t.Context()
+	return func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
-		case <-over:
+		case <-over.Done():
 		}
-	})
-	defer close(over)
+	}
+}
+
+// A model that never answers holds a batch up for no longer than the budget, however many texts there are.
+func TestTheBudgetEndsTheWaiting(t *testing.T) {
+	s := newStub(t, hang(t))
 	cl := client(t, s.URL, func(c *Config) { c.Budget, c.Timeout, c.Failures = 150*time.Millisecond, time.Minute, 1000 })
 	asked := unsure(2000)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -280,14 +284,7 @@ func TestTheBudgetEndsTheWaiting(t *testing.T) {
 
 // A model that is slower than the whole budget is left alone like one that fails, though no request ran into its own time-out.
 func TestAModelTooSlowForTheBudgetIsLeftAlone(t *testing.T) {
-	over := make(chan struct{})
-	s := newStub(t, func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-r.Context().Done():
-		case <-over:
-		}
-	})
-	defer close(over)
+	s := newStub(t, hang(t))
 	cl := client(t, s.URL, func(c *Config) {
 		c.Budget, c.Timeout, c.Failures, c.Cooldown = 50*time.Millisecond, 50*time.Millisecond, 3, time.Hour
 	})
@@ -302,20 +299,16 @@ func TestAModelTooSlowForTheBudgetIsLeftAlone(t *testing.T) {
 // That the budget was over soon after a request was begun says nothing about the model.
 func TestARequestBegunLateIsNoFailure(t *testing.T) {
 	t.Parallel()
-	over := make(chan struct{})
 	var first atomic.Bool
+	never := hang(t)
 	s := newStub(t, func(w http.ResponseWriter, r *http.Request) {
 		if first.CompareAndSwap(false, true) {
 			time.Sleep(1200 * time.Millisecond)
 			says(negative)(w, r)
 			return
 		}
-		select {
-		case <-r.Context().Done():
-		case <-over:
-		}
+		never(w, r)
 	})
-	defer close(over)
 	cl := client(t, s.URL, func(c *Config) { c.Budget, c.Timeout, c.Batch, c.Parallel = 2*time.Second, time.Minute, 1, 1 })
 	asked := unsure(3)
 	cl.Revise(t.Context(), asked)
