@@ -321,14 +321,20 @@ func TestClocksAndLoopMatchTheOracle(t *testing.T) {
 			counts["cycles"]++
 			what := name(c.tenant, c.thread, c.cycle)
 			want := map[string]any{"opened_at": c.opened, "started_at": c.started, "resolved_at": c.ended, "last": i == len(cycles)-1, "first_seconds": nil,
-				"full_seconds": nil, "cycle_seconds": nil, "cycle_business_seconds": nil, "full_business_seconds": nil}
+				"full_seconds": nil, "cycle_seconds": nil, "cycle_business_seconds": nil, "full_business_seconds": nil, "in_time": nil}
+			target := 72 * time.Hour
+			due := c.started.Add(target)
+			if c.tenant == "acme" {
+				target = 24 * time.Hour
+				due = calendar.Due(hours["acme"], c.started, target)
+			}
+			want["due_at"] = due
+			if c.ended.IsZero() && !due.After(now) {
+				want["in_time"] = false
+			}
 			if !c.ended.IsZero() {
 				spent := business(hours[c.tenant], c.started, c.ended)
 				want["cycle_seconds"], want["cycle_business_seconds"] = c.ended.Sub(c.started), spent
-				target := 72 * time.Hour
-				if c.tenant == "acme" {
-					target = 24 * time.Hour
-				}
 				want["in_time"] = spent <= target
 				if i == 0 {
 					want["first_seconds"] = c.ended.Sub(c.opened)

@@ -19,46 +19,6 @@ CREATE OR REPLACE VIEW conduct
     well Bool COMMENT 'Whether it was lived up to.'
 )
 AS
-SELECT tenant, occurred_at, channel, product_id AS product, 'smile' AS s5, polarity != 'negative' AS well
-FROM feedback_current
-WHERE actor_kind = 'agent' AND visibility = 'public' AND kind IN ('agent.responded', 'message.posted') AND polarity != ''
-UNION ALL
-SELECT tenant, asked_at, channel, product, 'speed', ifNull(wait_seconds <= 86400, false)
-FROM first_answers
-WHERE wait_seconds IS NOT NULL OR waiting_seconds > 86400
-UNION ALL
-SELECT tenant, occasion.1, channel, product, occasion.2, occasion.3
-FROM
-(
-    SELECT
-        tenant, channel, product,
-        arrayJoin(arrayConcat(
-            arrayMap(p -> (p.1, 'sincerity', arrayExists(e -> e >= p.1 AND e <= p.2, ends)), arrayFilter(p -> p.2 < now64(3, 'UTC') OR arrayExists(e -> e >= p.1 AND e <= p.2, ends), promises)),
-            if(resolved = 0, [], [(first_resolved, 'smart', reopened = 0)]))) AS occasion
-    FROM
-    (
-        SELECT
-            tenant, case_id, argMin(f.channel, f.occurred_at) AS channel, argMin(f.product_id, f.occurred_at) AS product,
-            groupArrayIf((f.occurred_at, assumeNotNull(f.promise_due)), f.kind = 'decision.made' AND f.promise_due IS NOT NULL) AS promises,
-            groupArrayIf(f.occurred_at, f.kind IN ('case.resolved', 'customer.informed')) AS ends,
-            countIf(f.kind = 'case.resolved') AS resolved, minIf(f.occurred_at, f.kind = 'case.resolved') AS first_resolved, countIf(f.kind = 'case.reopened') AS reopened
-        FROM feedback_current AS f
-        WHERE case_id != '' AND kind IN ('decision.made', 'case.resolved', 'customer.informed', 'case.reopened')
-        GROUP BY tenant, case_id
-    )
-)
-UNION ALL
-SELECT tenant, occurred_at, channel, product, 'study', again = toDateTime64(0, 3, 'UTC') OR again > occurred_at + INTERVAL 30 DAY
-FROM
-(
-    SELECT
-        tenant, occurred_at, channel, product_id AS product,
-        leadInFrame(occurred_at) OVER (PARTITION BY tenant, customer_key, theme ORDER BY occurred_at, seq ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS again
-    FROM
-    (
-        SELECT tenant, occurred_at, channel, product_id, customer_key, seq, arrayJoin(arrayDistinct(arrayFilter((t, p) -> t != '' AND p < 0, mention_theme, mention_polarity))) AS theme
-        FROM feedback_current
-        WHERE kind = 'case.opened' AND customer_key != ''
-    )
-)
-WHERE again != toDateTime64(0, 3, 'UTC') AND again <= occurred_at + INTERVAL 30 DAY OR occurred_at + INTERVAL 30 DAY < now64(3, 'UTC')
+SELECT tenant, occurred_at, channel, product, s5, well
+FROM occasions
+WHERE counts_from < now64(3, 'UTC')

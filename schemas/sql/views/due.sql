@@ -24,61 +24,16 @@ CREATE OR REPLACE VIEW due
 )
 AS
 SELECT
-    w.tenant AS tenant, w.thread AS thread, w.metric AS metric, w.waiting_since AS waiting_since, intDiv(w.now_ms - w.started, 1000) AS waiting_seconds,
-    if(w.has_hours, n.n_before + least(w.now_ms - n.n_opens, n.n_open) - w.worked, w.now_ms - w.started) / 1000 AS waiting_business_seconds,
-    w.target_seconds AS target_seconds, w.due_at AS due_at, dateDiff('second', w.due_at, fromUnixTimestamp64Milli(w.now_ms)) AS overdue_seconds,
+    w.tenant AS tenant, w.thread AS thread, w.metric AS metric, w.waiting_since AS waiting_since, intDiv(w.waited, 1000) AS waiting_seconds,
+    if(w.worked_before IS NULL, w.waited, n.worked_now - assumeNotNull(w.worked_before)) / 1000 AS waiting_business_seconds,
+    w.target_seconds AS target_seconds, w.due_at AS due_at, dateDiff('second', w.due_at, w.now_at) AS overdue_seconds,
     w.messages AS messages, w.channel AS channel, w.urgency AS urgency, w.intent AS intent, w.churn_risk AS churn_risk, w.text AS text,
     w.customer_key AS customer_key, w.uri AS uri, w.event_id AS event_id
-FROM
+FROM (SELECT *, now64(3, 'UTC') AS now_at, dateDiff('millisecond', waiting_since, now_at) AS waited FROM open_waits) AS w
+LEFT JOIN
 (
-    SELECT
-        v.*, fromUnixTimestamp64Milli(if(v.has_hours AND v.business_clock AND d.d_opens > 0,
-            d.d_opens + v.need - d.d_before, v.started + toInt64(v.target_seconds) * 1000)) AS due_at
-    FROM
-    (
-        SELECT u.*, b.b_before + least(u.started - b.b_opens, b.b_open) AS worked, worked + toInt64(u.target_seconds) * 1000 AS need
-        FROM
-        (
-            SELECT
-                x.*, t.has_hours AS has_hours, t.business_clock AS business_clock,
-                multiIf(mapContains(t.targets, concat(x.metric, '/', x.channel)), t.targets[concat(x.metric, '/', x.channel)],
-                    mapContains(t.targets, x.metric), t.targets[x.metric], 14400) AS target_seconds
-            FROM
-            (
-                SELECT *, toUnixTimestamp64Milli(waiting_since) AS started, toUnixTimestamp64Milli(now64(3, 'UTC')) AS now_ms
-                FROM
-                (
-                    SELECT
-                        tenant, thread,
-                        if(arrayExists(m -> m > resolved AND m < ended AND (m % 8 = 2 OR m % 8 = 1 AND intDiv(m, 8) = first_at), marks), 'next_response', 'first_response') AS metric,
-                        fromUnixTimestamp64Milli(if(first_at * 8 > ended, first_at, words[1].at)) AS waiting_since, length(words) AS messages,
-                        words[1].channel AS channel, multiIf(has(words.urgency, 'high'), 'high', has(words.urgency, 'medium'), 'medium', 'low') AS urgency,
-                        words[1].intent AS intent, arrayMax(words.churn_risk) AS churn_risk, words[1].text AS text, customer_key, words[1].uri AS uri,
-                        words[1].event_id AS event_id
-                    FROM
-                    (
-                        SELECT
-                            tenant, thread, customer_key, first_at, marks, arrayLast(m -> m % 8 IN (3, 4), marks) AS ended,
-                            arrayLast(m -> m % 8 = 4, marks) AS resolved, arrayFilter(a -> a.at * 8 + 2 > ended, asked) AS words
-                        FROM threads
-                        WHERE first_at > 0
-                    )
-                    WHERE notEmpty(words)
-                    UNION ALL
-                    SELECT
-                        tenant, thread, 'first_response' AS metric, at AS waiting_since, 1 AS messages, channel,
-                        multiIf(urgency = 'high', 'high', urgency = 'medium', 'medium', 'low') AS urgency, intent, churn_risk, text, customer_key, uri, event_id
-                    FROM lone_waits
-                    WHERE expects
-                )
-            ) AS x
-            LEFT JOIN (SELECT tenant AS t_tenant, has_hours, business_clock, targets FROM response_targets) AS t ON t.t_tenant = x.tenant
-        ) AS u
-        ASOF LEFT JOIN (SELECT tenant AS b_tenant, opens_ms AS b_opens, open_ms AS b_open, before_ms AS b_before FROM business_hours) AS b
-            ON b.b_tenant = u.tenant AND b.b_opens <= u.started
-    ) AS v
-    ASOF LEFT JOIN (SELECT tenant AS d_tenant, opens_ms AS d_opens, before_ms AS d_before FROM business_hours) AS d
-        ON d.d_tenant = v.tenant AND d.d_before < v.need
-) AS w
-ASOF LEFT JOIN (SELECT tenant AS n_tenant, opens_ms AS n_opens, open_ms AS n_open, before_ms AS n_before FROM business_hours) AS n
-    ON n.n_tenant = w.tenant AND n.n_opens <= w.now_ms
+    SELECT tenant AS n_tenant, argMax(before_ms + least(now_ms - opens_ms, open_ms), opens_ms) AS worked_now
+    FROM (SELECT *, toUnixTimestamp64Milli(now64(3, 'UTC')) AS now_ms FROM business_hours)
+    WHERE opens_ms <= now_ms
+    GROUP BY tenant
+) AS n ON n.n_tenant = w.tenant

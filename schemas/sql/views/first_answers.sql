@@ -14,25 +14,6 @@ CREATE OR REPLACE VIEW first_answers
 )
 AS
 SELECT
-    tenant, thread, channel, product, asked_at, if(empty(after), NULL, after[1]) AS answered_at,
-    dateDiff('millisecond', asked_at, answered_at) / 1000 AS wait_seconds,
-    if(empty(after), dateDiff('millisecond', asked_at, now64(3, 'UTC')) / 1000, NULL) AS waiting_seconds
-FROM
-(
-    SELECT
-        tenant, thread, argMinIf(f.channel, f.occurred_at, customer) AS channel, argMinIf(f.product_id, f.occurred_at, customer) AS product,
-        minIf(f.occurred_at, customer) AS asked_at,
-        arrayFilter(x -> x >= asked_at, arraySort(groupArrayIf(f.occurred_at, NOT customer))) AS after
-    FROM
-    (
-        SELECT
-            tenant, if(case_id != '', case_id, if(conversation_id != '', conversation_id, correlation_id)) AS thread, channel, product_id, occurred_at,
-            actor_kind = 'customer' AS customer
-        FROM feedback_current
-        WHERE thread != ''
-            AND (actor_kind = 'customer' AND kind IN ('feedback.received', 'message.posted', 'case.opened', 'review.published', 'mention.seen', 'rating.submitted')
-                OR actor_kind = 'agent' AND visibility = 'public' AND kind IN ('agent.responded', 'message.posted'))
-    ) AS f
-    GROUP BY tenant, thread
-    HAVING countIf(customer) > 0
-)
+    tenant, thread, channel, product, asked_at, answered_at, wait_seconds,
+    if(answered_at IS NULL, dateDiff('millisecond', asked_at, now64(3, 'UTC')) / 1000, NULL) AS waiting_seconds
+FROM first_waits

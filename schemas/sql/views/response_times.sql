@@ -21,41 +21,6 @@ CREATE OR REPLACE VIEW response_times
 )
 AS
 SELECT
-    w.tenant AS tenant, w.thread AS thread, w.cycle AS cycle, w.metric AS metric, w.started_at AS started_at, w.answered_at AS answered_at,
-    w.closed_at AS closed_at, (w.answered - w.started) / 1000 AS wall_seconds,
-    multiIf(w.ended = 0, NULL, w.has_hours, (e.e_before + least(w.ended - e.e_opens, e.e_open) - w.worked) / 1000, wall_seconds) AS business_seconds,
-    w.target_seconds AS target_seconds, w.due_at AS due_at,
-    if(w.due_at > now64(3, 'UTC'), NULL, ifNull(w.answered_at <= w.due_at, false)) AS in_time,
-    w.channel AS channel, w.product_id AS product_id, w.customer_key AS customer_key
-FROM
-(
-    SELECT
-        v.*,
-        fromUnixTimestamp64Milli(if(v.has_hours AND v.business_clock AND d.d_opens > 0,
-            d.d_opens + v.need - d.d_before, v.started + toInt64(v.target_seconds) * 1000)) AS due_at
-    FROM
-    (
-        SELECT
-            u.*, b.b_before + least(u.started - b.b_opens, b.b_open) AS worked, worked + toInt64(u.target_seconds) * 1000 AS need
-        FROM
-        (
-            SELECT
-                x.*, t.has_hours AS has_hours, t.business_clock AS business_clock,
-                multiIf(mapContains(t.targets, concat(x.metric, '/', x.channel)), t.targets[concat(x.metric, '/', x.channel)],
-                    mapContains(t.targets, x.metric), t.targets[x.metric], 14400) AS target_seconds
-            FROM
-            (
-                SELECT *, if(first, 'first_response', 'next_response') AS metric, toUnixTimestamp64Milli(started_at) AS started,
-                    ifNull(toUnixTimestamp64Milli(answered_at), 0) AS ended, toUnixTimestamp64Milli(answered_at) AS answered
-                FROM waits
-            ) AS x
-            LEFT JOIN (SELECT tenant AS t_tenant, has_hours, business_clock, targets FROM response_targets) AS t ON t.t_tenant = x.tenant
-        ) AS u
-        ASOF LEFT JOIN (SELECT tenant AS b_tenant, opens_ms AS b_opens, open_ms AS b_open, before_ms AS b_before FROM business_hours) AS b
-            ON b.b_tenant = u.tenant AND b.b_opens <= u.started
-    ) AS v
-    ASOF LEFT JOIN (SELECT tenant AS d_tenant, opens_ms AS d_opens, before_ms AS d_before FROM business_hours) AS d
-        ON d.d_tenant = v.tenant AND d.d_before < v.need
-) AS w
-ASOF LEFT JOIN (SELECT tenant AS e_tenant, opens_ms AS e_opens, open_ms AS e_open, before_ms AS e_before FROM business_hours) AS e
-    ON e.e_tenant = w.tenant AND e.e_opens <= w.ended
+    tenant, thread, cycle, metric, started_at, answered_at, closed_at, wall_seconds, business_seconds, target_seconds, due_at,
+    if(due_at > now64(3, 'UTC'), NULL, ifNull(answered_at <= due_at, false)) AS in_time, channel, product_id, customer_key
+FROM wait_times
