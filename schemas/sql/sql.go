@@ -19,7 +19,7 @@ import (
 	"strings"
 )
 
-//go:embed tables/*.sql views/*.sql queries/*.sql
+//go:embed tables/*.sql views/*.sql queries/*.sql usual/*.sql
 var files embed.FS
 
 // Object is one table or view, or a change of a table.
@@ -141,6 +141,7 @@ type Query struct {
 	Params   []Param
 	Settings map[string]string // of the server, for a quicker answer; the answer is the same without them. nil: none
 	SQL      string            // one SELECT, which may begin with WITH
+	usual    *usual            // nil: none
 }
 
 // queryNames is the order in which queries are listed: what most people ask first comes first.
@@ -178,7 +179,7 @@ var settingLine = regexp.MustCompile(`^setting (\w+) = (\S+): (.+)$`)
 // parseQuery takes a query file apart: comment lines at its head are the doc, the parameters and the settings, the rest is
 // the SQL.
 func parseQuery(name, text string) Query {
-	q := Query{Name: name}
+	q := Query{Name: name, usual: findUsual(name)}
 	var doc []string
 	for line := range strings.Lines(text) {
 		comment, ok := strings.CutPrefix(strings.TrimSpace(line), "--")

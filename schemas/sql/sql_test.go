@@ -18,6 +18,7 @@ func TestEveryFileIsListed(t *testing.T) {
 	}
 	for _, q := range Queries() {
 		listed["queries/"+q.Name+".sql"] = true
+		listed["usual/"+q.Name+".sql"] = q.usual != nil
 	}
 	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && !listed[path] {
@@ -41,7 +42,7 @@ func TestEveryFileSaysWhyFirst(t *testing.T) {
 func allFiles(t *testing.T) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
-	for _, dir := range []string{"tables", "views", "queries"} {
+	for _, dir := range []string{"tables", "views", "queries", "usual"} {
 		list, err := fs.ReadDir(files, dir)
 		if err != nil {
 			t.Fatal(err)

@@ -136,7 +136,7 @@ func (s *Store) alter(ctx context.Context, sets string, rows []schemas.Trace) er
 			}
 		}
 	}
-	return nil
+	return s.DropCache(ctx) // it has them as they were
 }
 
 // sweepPoll is how often the server is asked whether it has removed its old files.

@@ -29,3 +29,6 @@ func Claim(ctx context.Context, s *Store, owner string, held bool) error {
 
 // Condition is the WHERE clause of a range.
 func Condition(r schemas.Range) string { return condition(r) }
+
+// StateQuery is how the state is asked for that cached rows depend on.
+func StateQuery(s *Store) string { return s.stateQuery() }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -26,19 +27,45 @@ func (s *Store) Query(ctx context.Context, statement string, params map[string]s
 	return s.query(ctx, "query ClickHouse", statement, params, nil, format, w)
 }
 
-// Named runs a named query with the parameters given, the others at their defaults.
+// Named runs a named query with the parameters given, the others at their defaults. Its answer is of what is stored now.
 func (s *Store) Named(ctx context.Context, q sql.Query, params map[string]string, format string, w io.Writer) error {
+	_, err := s.NamedWithin(ctx, q, params, 0, format, w)
+	return err
+}
+
+// Answer says how old an answer is.
+type Answer struct {
+	AsOf time.Time // of which moment its rows are; zero: of now
+}
+
+// NamedWithin is [Store.Named] for those who take answers that are up to maxAge old. What is cached is read if it is not older, or if
+// nothing has changed since; the views are otherwise, and also where the cache cannot be used for any other reason.
+func (s *Store) NamedWithin(ctx context.Context, q sql.Query, params map[string]string, maxAge time.Duration, format string, w io.Writer) (Answer, error) {
+	op := "run query " + q.Name
 	all := make(map[string]string, len(q.Params))
 	for _, p := range q.Params {
 		all[p.Name] = p.Default
 	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		if _, ok := all[name]; !ok {
-			return refuse("run query "+q.Name, "it has no parameter %q: it takes %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+			return Answer{}, refuse(op, "it has no parameter %q: it takes %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 		}
 		all[name] = params[name]
 	}
-	return s.query(ctx, "run query "+q.Name, q.SQL, all, q.Settings, format, w)
+	if statement, ok := q.FromCache(all, s.cacheDatabase()); ok {
+		look, err := s.Cache(ctx)
+		if err == nil && look.Whole && (look.Fresh || look.Now.Sub(look.AsOf) <= maxAge) {
+			err := s.query(ctx, op, statement, all, q.Settings, format, w)
+			switch {
+			case code(err) == unknownTable: // dropped in this moment, as erasing does; nothing was written yet
+			case look.Fresh:
+				return Answer{}, err
+			default:
+				return Answer{AsOf: look.AsOf}, err
+			}
+		}
+	}
+	return Answer{}, s.query(ctx, op, q.SQL, all, q.Settings, format, w)
 }
 
 func (s *Store) query(ctx context.Context, op, statement string, params, own map[string]string, format string, w io.Writer) error {

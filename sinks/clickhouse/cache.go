@@ -1,0 +1,183 @@
+package clickhouse
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"time"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"github.com/earshot/earshot/schemas/sql"
+)
+
+// The cache holds what views say as tables, in a database of its own, which is the store's with "_cache" after it: nobody but the owner
+// reads it, it need not be in a backup, and it can be dropped at any time. Every table says in its comment what it was made
+// of, and that is exchanged together with the rows, in one step of the server's.
+
+// cacheDatabase is where the cached tables are, quoted for use in a statement.
+func (s *Store) cacheDatabase() string { return identifier(s.cacheName()) }
+
+func (s *Store) cacheName() string { return s.database + "_cache" }
+
+// CacheLook is what a look at the cache finds.
+type CacheLook struct {
+	Now   time.Time // of the server
+	State string    // of what is stored and of the views; it is never again what it was once
+	Whole bool      // the cache has everything, made by this program
+	AsOf  time.Time // moment of the state it was made of, or of the oldest table's; zero if it is not whole
+	Fresh bool      // what it holds is what the views would say now
+}
+
+// stamp is a cached table's comment.
+var stamp = regexp.MustCompile(`^As of (.+) UTC, state (\d+)$`)
+
+const stampTime = "2006-01-02 15:04:05.000"
+
+// cacheBases are the tables from which cached rows come in the end.
+var cacheBases = [...]string{table, "generations", "calendars", "calendar_hours"}
+
+// stateQuery sums up in one number what cached rows depend on: of each base table's partitions the last block written and how
+// many rows there are, of each base table the last change of rows and how many are under way, and the identity of every view,
+// which is another one when it is made again. Blocks are counted up and never down.
+func (s *Store) stateQuery() string {
+	bases := make([]string, len(cacheBases))
+	for i, name := range cacheBases {
+		bases[i] = literal(name)
+	}
+	of := "database = " + literal(s.database) + " AND table IN (" + strings.Join(bases, ", ") + ")"
+	return `toString(cityHash64(
+	(SELECT arraySort(groupArray((a, b, c, d))) FROM (SELECT table AS a, partition_id AS b, max(max_block_number) AS c, sum(rows) AS d FROM system.parts WHERE active AND ` + of + ` GROUP BY a, b)),
+	(SELECT arraySort(groupArray((a, b, c))) FROM (SELECT table AS a, max(arrayMax(block_numbers.number)) AS b, countIf(NOT is_done) AS c FROM system.mutations WHERE ` + of + ` GROUP BY a)),
+	(SELECT arraySort(groupArray((name, uuid))) FROM system.tables WHERE engine = 'View' AND database = ` + literal(s.database) + `)))`
+}
+
+// Cache looks at the cache.
+func (s *Store) Cache(ctx context.Context) (look CacheLook, err error) {
+	comments := map[string]string{}
+	query := "SELECT '' AS name, " + s.stateQuery() + " AS comment, now64(3, 'UTC') AS now UNION ALL SELECT name, comment, now64(3, 'UTC') FROM system.tables WHERE database = " + literal(s.cacheName())
+	err = s.each(ctx, query, func(row driver.Rows) error {
+		var name, comment string
+		if err := row.Scan(&name, &comment, &look.Now); err != nil {
+			return err
+		}
+		comments[name] = comment
+		return nil
+	})
+	if err != nil {
+		return look, wrap("look at the cache", err)
+	}
+	look.State = comments[""]
+	for _, v := range sql.CachedViews(s.cacheDatabase()) {
+		if comments[v.Name] != v.Comment {
+			return look, nil
+		}
+	}
+	fresh, asOf := true, look.Now
+	for _, t := range sql.CachedTables() {
+		m := stamp.FindStringSubmatch(comments[t.Name])
+		if m == nil {
+			return look, nil
+		}
+		at, err := time.Parse(stampTime, m[1])
+		if err != nil {
+			return look, nil // nobody but us writes these: another program's
+		}
+		if at.Before(asOf) {
+			asOf = at
+		}
+		fresh = fresh && m[2] == look.State
+	}
+	look.Whole, look.AsOf, look.Fresh = true, asOf, fresh
+	return look, nil
+}
+
+// next is the name under which a table is made before it takes the place of the old one.
+var next = regexp.MustCompile(`_next_[0-9a-f]{8}$`)
+
+// RefreshCache makes the cached tables again, one after the other on one thread, each in one step; readers see the old rows or the
+// new ones. Two who do it at once do no harm.
+func (s *Store) RefreshCache(ctx context.Context) error {
+	const op = "refresh the cache"
+	// What the look sees is in the tables at the least: they are made after it.
+	look, err := s.Cache(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.exec(ctx, "CREATE DATABASE IF NOT EXISTS "+s.cacheDatabase(), nil); err != nil {
+		return wrap(op, err)
+	}
+	if err := s.dropCached(ctx, "metadata_modification_time < now() - 3600 AND match(name, "+literal(next.String())+")"); err != nil {
+		return wrap(op, err) // what a killed process has left
+	}
+	comment := "As of " + look.Now.UTC().Format(stampTime) + " UTC, state " + look.State
+	for _, t := range sql.CachedTables() {
+		if err := s.makeCached(ctx, t, comment); err != nil {
+			return wrap(op+": "+t.Name, err)
+		}
+	}
+	if look.Whole {
+		return nil
+	}
+	for _, v := range sql.CachedViews(s.cacheDatabase()) {
+		if err := s.exec(ctx, v.Create, nil); err != nil {
+			return wrap(op+": "+v.Name, err)
+		}
+	}
+	return nil
+}
+
+// cachePrefix begins the ids of the statements that make cached tables.
+func (s *Store) cachePrefix() string { return "cache-" + s.database + "-" }
+
+func (s *Store) makeCached(ctx context.Context, t sql.CachedTable, comment string) (err error) {
+	id := uuid.NewString()
+	name, made := s.cacheDatabase()+"."+t.Name, s.cacheDatabase()+"."+t.Name+"_next_"+id[:8]
+	if err := s.exec(ctx, t.Create(made, comment), nil); err != nil {
+		return err
+	}
+	defer func() {
+		// Also when the caller has given up: what it holds is to be forgotten when its customers are.
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		if dropped := s.exec(late, "DROP TABLE IF EXISTS "+made+" SYNC", nil); err == nil {
+			err = dropped
+		}
+	}()
+	fill := ch.Context(ctx, ch.WithQueryID(s.cachePrefix()+id), ch.WithSettings(ch.Settings{"max_threads": 1, "max_insert_threads": 1, "async_insert": 0}))
+	if err := s.conn.Exec(fill, "INSERT INTO "+made+" SELECT * FROM "+t.Name); err != nil {
+		return err
+	}
+	if err = s.exec(ctx, "EXCHANGE TABLES "+made+" AND "+name, nil); code(err) == unknownTable {
+		return s.exec(ctx, "RENAME TABLE "+made+" TO "+name, nil)
+	}
+	return err
+}
+
+// DropCache removes the cached rows from the server and its disk, and those that somebody is just making; whoever makes them
+// afterwards reads what is stored then.
+func (s *Store) DropCache(ctx context.Context) error {
+	if err := s.KillAll(ctx, s.cachePrefix()); err != nil {
+		return err
+	}
+	return wrap("drop the cache", s.dropCached(ctx, "engine != 'View'"))
+}
+
+func (s *Store) dropCached(ctx context.Context, which string) error {
+	var names []string
+	err := s.each(ctx, "SELECT name FROM system.tables WHERE database = "+literal(s.cacheName())+" AND "+which, func(row driver.Rows) error {
+		var name string
+		err := row.Scan(&name)
+		names = append(names, name)
+		return err
+	})
+	for _, name := range names {
+		if err != nil {
+			break
+		}
+		err = s.exec(ctx, "DROP TABLE IF EXISTS "+s.cacheDatabase()+"."+identifier(name)+" SYNC", nil)
+	}
+	return err
+}
