@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"runtime"
@@ -39,8 +40,9 @@ type queryTiming struct {
 	Least float64 `json:"least_ms"`
 	P50   float64 `json:"p50_ms"`
 	P95   float64 `json:"p95_ms"`
-	CPU   float64 `json:"cpu_ms"`  // processor time of one answer, of all cores; suffers less than the others from what else runs
-	Busy  float64 `json:"foreign"` // which part of the machine other programs took meanwhile, 0 … 1
+	Views float64 `json:"views_p50_ms,omitempty"` // half of the answers that are not read from the cache; 0: this query never is
+	CPU   float64 `json:"cpu_ms"`                 // processor time of one answer, of all cores; suffers less than the others from what else runs
+	Busy  float64 `json:"foreign"`                // which part of the machine other programs took meanwhile, 0 … 1
 }
 
 // queriesResult is the measurement of all named queries.
@@ -49,6 +51,7 @@ type queriesResult struct {
 	Cores   int           `json:"cores"`
 	Rounds  int           `json:"rounds"`
 	Limit   float64       `json:"limit_ms"`
+	Refresh float64       `json:"refresh_s"` // how long it took to make the cache, on one core
 	Queries []queryTiming `json:"queries"`
 }
 
@@ -105,12 +108,21 @@ func benchQueries(ctx context.Context, env *environment, o *benchOptions, args [
 	if err := calm(ctx); err != nil {
 		return err
 	}
+	began := time.Now()
+	if err := store.RefreshCache(ctx); err != nil {
+		return err
+	}
+	r.Refresh = time.Since(began).Seconds()
 	var last time.Time
+	var customer string
 	if err := store.Value(ctx, "SELECT max(occurred_at) FROM feedback", &last); err != nil {
 		return err
 	}
+	if err := store.Value(ctx, "SELECT topK(1)(customer_key)[1] FROM feedback WHERE customer_key != '' AND tenant = '"+rowsTenant+"'", &customer); err != nil {
+		return err
+	}
 	for _, q := range earshotsql.Queries() {
-		for _, params := range benchParams(&q, last) {
+		for _, params := range benchParams(&q, last, customer) {
 			t, err := timeQuery(ctx, store, q, params, o.rounds)
 			if err != nil {
 				return err
@@ -170,10 +182,10 @@ func fill(ctx context.Context, env *environment, store *clickhouse.Store, want i
 	return uint64(m.made), nil
 }
 
-// benchParams are the parameters with which a query is asked: the largest tenant, and otherwise the defaults, that is the
-// last 90 days where it takes a span of time, or half of them by week. Alerts ask of all tenants and of short windows
+// benchParams are the parameters with which a query is asked: the largest tenant, its customer with the most events where it is
+// about one, and otherwise the defaults, that is the last 90 days where it takes a span of time, or half of them by week. Alerts ask of all tenants and of short windows
 // only, so they get the last day.
-func benchParams(q *earshotsql.Query, last time.Time) []map[string]string {
+func benchParams(q *earshotsql.Query, last time.Time, customer string) []map[string]string {
 	params := map[string]string{}
 	by := false
 	for _, p := range q.Params {
@@ -181,6 +193,8 @@ func benchParams(q *earshotsql.Query, last time.Time) []map[string]string {
 		switch {
 		case p.Name == "tenant":
 			params["tenant"] = rowsTenant
+		case p.Name == "customer_key":
+			params["customer_key"] = customer
 		case p.Name == "from" && strings.HasPrefix(q.Name, "alert_"):
 			params["from"] = last.UTC().AddDate(0, 0, -1).Format(time.DateTime)
 		}
@@ -192,30 +206,57 @@ func benchParams(q *earshotsql.Query, last time.Time) []map[string]string {
 	return out
 }
 
-// timeQuery asks a query some times. What is measured is the time until the whole answer is there.
+// viewRounds is how often a query is asked of the views that is otherwise answered from the cache.
+const viewRounds = 5
+
+// timeQuery asks a query some times, as 'earshot query' does, and then of the views if that was not what it did. What is measured
+// is the time until the whole answer is there.
 func timeQuery(ctx context.Context, store *clickhouse.Store, q earshotsql.Query, params map[string]string, rounds int) (queryTiming, error) {
 	t := queryTiming{Query: q.Name, By: params["by"]}
-	var took []float64
 	var before consumption
-	for round := range queryWarmUp + rounds {
-		if round == queryWarmUp {
+	took, err := repeat(rounds, func(first bool) error {
+		if first {
 			before = readConsumption(0)
 		}
 		var answer lineCounter
+		err := store.Named(ctx, q, params, "TSV", &answer)
+		t.Rows = int(answer)
+		return err
+	})
+	if err != nil {
+		return t, err
+	}
+	after := readConsumption(0)
+	t.CPU, t.Busy = (after.self-before.self).Seconds()*1000/float64(rounds), after.foreign(before)
+	t.Least, t.P50, t.P95 = took[0], took[(len(took)-1)/2], took[int(math.Ceil(0.95*float64(len(took))))-1]
+	all := map[string]string{}
+	for _, p := range q.Params {
+		all[p.Name] = p.Default
+	}
+	maps.Copy(all, params)
+	if _, ok := q.FromCache(all, ""); !ok {
+		return t, nil
+	}
+	took, err = repeat(min(rounds, viewRounds), func(bool) error { return store.Query(ctx, q.SQL, all, "TSV", io.Discard) })
+	if err == nil {
+		t.Views = took[(len(took)-1)/2]
+	}
+	return t, err
+}
+
+// repeat does something some times, after doing it without measuring, and returns the milliseconds it took, in order of length.
+func repeat(rounds int, do func(first bool) error) (took []float64, err error) {
+	for round := range queryWarmUp + rounds {
 		began := time.Now()
-		if err := store.Named(ctx, q, params, "TSV", &answer); err != nil {
-			return t, err
+		if err := do(round == queryWarmUp); err != nil {
+			return nil, err
 		}
 		if round >= queryWarmUp {
 			took = append(took, time.Since(began).Seconds()*1000)
 		}
-		t.Rows = int(answer)
 	}
-	after := readConsumption(0)
-	t.CPU, t.Busy = (after.self-before.self).Seconds()*1000/float64(rounds), after.foreign(before)
 	slices.Sort(took)
-	t.Least, t.P50, t.P95 = took[0], took[(len(took)-1)/2], took[int(math.Ceil(0.95*float64(len(took))))-1]
-	return t, nil
+	return took, nil
 }
 
 // lineCounter counts the lines written to it.
@@ -254,12 +295,16 @@ func (t *queryTiming) within(limit float64) string {
 
 func (r *queriesResult) print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s events of a year, of three tenants (60, 30 and 10 %%), one in ten in a case; asked for the largest tenant, %d times each, on %d cores with the embedded ClickHouse. Milliseconds until the whole answer is there; CPU: processor time of one answer, of all cores.\n\n",
-		time.Now().Format("2 January 2006"), grouped(int(r.Events)), r.Rounds, r.Cores)
-	fmt.Fprintf(&b, "| query | by | rows | least | p50 | p95 | CPU | within %.0f |\n|---|---|---|---|---|---|---|---|\n", r.Limit)
+	fmt.Fprintf(&b, "%s, %s events of a year, of three tenants (60, 30 and 10 %%), one in ten in a case; asked for the largest tenant, %d times each, on %d cores with the embedded ClickHouse. Milliseconds until the whole answer is there; CPU: processor time of one answer, of all cores; views: p50 of the same answer while the cache is stale. Making the cache takes %.0f s on one core.\n\n",
+		time.Now().Format("2 January 2006"), grouped(int(r.Events)), r.Rounds, r.Cores, r.Refresh)
+	fmt.Fprintf(&b, "| query | by | rows | least | p50 | p95 | CPU | within %.0f | views |\n|---|---|---|---|---|---|---|---|---|\n", r.Limit)
 	busy := 0
 	for _, t := range r.Queries {
-		fmt.Fprintf(&b, "| %s | %s | %d | %.0f | %.0f | %.0f | %.0f | %s |\n", t.Query, t.By, t.Rows, t.Least, t.P50, t.P95, t.CPU, t.within(r.Limit))
+		views := ""
+		if t.Views > 0 {
+			views = fmt.Sprintf("%.0f", t.Views)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %.0f | %.0f | %.0f | %.0f | %s | %s |\n", t.Query, t.By, t.Rows, t.Least, t.P50, t.P95, t.CPU, t.within(r.Limit), views)
 		if t.Busy > quiet {
 			busy++
 		}
