@@ -23,7 +23,8 @@ var cachedTables = [...][2]string{
 	{"loops", "tenant, thread"}, {"lone_waits", "tenant, at"}, {"wait_times", "tenant, started_at"}, {"cycle_times", "tenant, started_at"},
 	{"open_waits", "tenant, waiting_since"}, {"first_waits", "tenant, asked_at"}, {"occasions", "tenant, occurred_at"},
 	{"satisfaction_weights", "tenant, element"}, {"churn_scores", "tenant, band"}, {"customer_risk", "tenant, risk"},
-	{"need_requests", "tenant, occurred_at"}, {"theme_growth", "tenant, theme"},
+	{"need_requests", "tenant, occurred_at"}, {"theme_decisions", "tenant, theme_id"}, {"theme_growth", "tenant, theme"},
+	{"scored_answers", "tenant, occurred_at"},
 }
 
 // CachedTables lists the views that are kept as tables.

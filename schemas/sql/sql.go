@@ -91,8 +91,6 @@ func Views() []Object {
 		object(1065, "views/needs.sql"),
 		object(1066, "views/silent_customers.sql"),
 		object(1067, "views/theme_growth.sql"),
-		object(1068, "views/answer_parts.sql"),
-		object(1069, "views/impact.sql"),
 		object(1095, "views/loops.sql"),
 		object(1096, "views/decisions.sql"), // these three were 1054 to 1056 until they read loops
 		object(1097, "views/cases.sql"),
@@ -108,6 +106,9 @@ func Views() []Object {
 		object(1106, "views/first_answers.sql"),
 		object(1107, "views/occasions.sql"),
 		object(1108, "views/conduct.sql"),
+		object(1109, "views/scored_answers.sql"), // these three were two, 1068 and 1069
+		object(1110, "views/answer_parts.sql"),
+		object(1111, "views/impact.sql"),
 	}
 }
 

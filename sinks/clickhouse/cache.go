@@ -1,8 +1,14 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,66 +38,86 @@ type CacheLook struct {
 }
 
 // stamp is a cached table's comment.
-var stamp = regexp.MustCompile(`^As of (.+) UTC, state (\d+)$`)
+var stamp = regexp.MustCompile(`^As of (.+) UTC, state ([0-9a-f]{32})$`)
 
 const stampTime = "2006-01-02 15:04:05.000"
 
 // cacheBases are the tables from which cached rows come in the end.
 var cacheBases = [...]string{table, "generations", "calendars", "calendar_hours"}
 
-// stateQuery sums up in one number what cached rows depend on: of each base table's partitions the last block written and how
-// many rows there are, of each base table the last change of rows and how many are under way, and the identity of every view,
-// which is another one when it is made again. Blocks are counted up and never down.
-func (s *Store) stateQuery() string {
+// lookQuery asks for all that cached rows depend on, and for the cache, in one statement of plain reading: summing up in SQL takes
+// the server longer than all of this.
+func (s *Store) lookQuery() string {
 	bases := make([]string, len(cacheBases))
 	for i, name := range cacheBases {
 		bases[i] = literal(name)
 	}
-	of := "database = " + literal(s.database) + " AND table IN (" + strings.Join(bases, ", ") + ")"
-	return `toString(cityHash64(
-	(SELECT arraySort(groupArray((a, b, c, d))) FROM (SELECT table AS a, partition_id AS b, max(max_block_number) AS c, sum(rows) AS d FROM system.parts WHERE active AND ` + of + ` GROUP BY a, b)),
-	(SELECT arraySort(groupArray((a, b, c))) FROM (SELECT table AS a, max(arrayMax(block_numbers.number)) AS b, countIf(NOT is_done) AS c FROM system.mutations WHERE ` + of + ` GROUP BY a)),
-	(SELECT arraySort(groupArray((name, uuid))) FROM system.tables WHERE engine = 'View' AND database = ` + literal(s.database) + `)))`
+	of := " WHERE database = " + literal(s.database) + " AND table IN (" + strings.Join(bases, ", ") + ")"
+	return "SELECT 'part' AS what, table AS name, partition_id AS id, '' AS comment, toInt64(max_block_number) AS last, toInt64(rows) AS n, now64(3, 'UTC') AS now FROM system.parts" + of + " AND active" +
+		" UNION ALL SELECT 'change', table, '', '', toInt64(arrayMax(block_numbers.number)), toInt64(NOT is_done), now64(3, 'UTC') FROM system.mutations" + of +
+		" UNION ALL SELECT if(database = " + literal(s.cacheName()) + ", 'cached', 'view'), name, toString(uuid), comment, 0, 0, now64(3, 'UTC') FROM system.tables" +
+		" WHERE database = " + literal(s.cacheName()) + " OR database = " + literal(s.database) + " AND engine = 'View'"
 }
 
 // Cache looks at the cache.
 func (s *Store) Cache(ctx context.Context) (look CacheLook, err error) {
+	// What the state is made of: of each partition the last block written, which are counted up and never down, and how many rows
+	// there are; of each base table the last change of rows, and how many are under way; of each view its identity, which is
+	// another one when it is made again. Merging parts changes none of it.
+	type entry struct{ what, name, id string }
+	last, n := map[entry]int64{}, map[entry]int64{}
 	comments := map[string]string{}
-	query := "SELECT '' AS name, " + s.stateQuery() + " AS comment, now64(3, 'UTC') AS now UNION ALL SELECT name, comment, now64(3, 'UTC') FROM system.tables WHERE database = " + literal(s.cacheName())
-	err = s.each(ctx, query, func(row driver.Rows) error {
-		var name, comment string
-		if err := row.Scan(&name, &comment, &look.Now); err != nil {
+	err = s.each(ctx, s.lookQuery(), func(row driver.Rows) error {
+		var e entry
+		var comment string
+		var block, count int64
+		if err := row.Scan(&e.what, &e.name, &e.id, &comment, &block, &count, &look.Now); err != nil {
 			return err
 		}
-		comments[name] = comment
+		if e.what == "cached" {
+			comments[e.name] = comment
+			return nil
+		}
+		last[e], n[e] = max(last[e], block), n[e]+count
 		return nil
 	})
 	if err != nil {
 		return look, wrap("look at the cache", err)
 	}
-	look.State = comments[""]
-	for _, v := range sql.CachedViews(s.cacheDatabase()) {
+	sum := sha256.New()
+	for _, e := range slices.SortedFunc(maps.Keys(last), func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.what, b.what), cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
+	}) {
+		fmt.Fprintln(sum, e.what, e.name, e.id, last[e], n[e])
+	}
+	look.State = hex.EncodeToString(sum.Sum(nil)[:16])
+	look.judge(s.cacheDatabase(), comments)
+	return look, nil
+}
+
+// judge reads what the cached tables and views say of themselves.
+func (l *CacheLook) judge(database string, comments map[string]string) {
+	for _, v := range sql.CachedViews(database) {
 		if comments[v.Name] != v.Comment {
-			return look, nil
+			return
 		}
 	}
-	fresh, asOf := true, look.Now
+	fresh, asOf := true, l.Now
 	for _, t := range sql.CachedTables() {
 		m := stamp.FindStringSubmatch(comments[t.Name])
 		if m == nil {
-			return look, nil
+			return
 		}
 		at, err := time.Parse(stampTime, m[1])
 		if err != nil {
-			return look, nil // nobody but us writes these: another program's
+			return // nobody but us writes these: another program's
 		}
 		if at.Before(asOf) {
 			asOf = at
 		}
-		fresh = fresh && m[2] == look.State
+		fresh = fresh && m[2] == l.State
 	}
-	look.Whole, look.AsOf, look.Fresh = true, asOf, fresh
-	return look, nil
+	l.Whole, l.AsOf, l.Fresh = true, asOf, fresh
 }
 
 // next is the name under which a table is made before it takes the place of the old one.

@@ -30,5 +30,5 @@ func Claim(ctx context.Context, s *Store, owner string, held bool) error {
 // Condition is the WHERE clause of a range.
 func Condition(r schemas.Range) string { return condition(r) }
 
-// StateQuery is how the state is asked for that cached rows depend on.
-func StateQuery(s *Store) string { return s.stateQuery() }
+// CacheBases are the tables that cached rows are known to come from.
+func CacheBases() []string { return cacheBases[:] }

@@ -38,7 +38,7 @@ FROM
         sum(u.occasions) AS did_n, sum(u.well) AS did_well
     FROM
     (
-        SELECT tenant, bucket, label, cell.1 AS s5, cell.2 AS n, cell.3 AS total, cell.4 AS squares, 0 AS occasions, 0 AS well
+        SELECT tenant, bucket, label, cell.1 AS s5, cell.2 AS n, ifNull(cell.3, 0) AS total, ifNull(cell.4, 0) AS squares, 0 AS occasions, 0 AS well
         FROM
         (
             SELECT tenant, bucket, label, arrayJoin(parts) AS cell
@@ -48,7 +48,7 @@ FROM
                     tenant,
                     if({by:String} = 'minute' OR {tz:String} != 'UTC', toStartOfMinute(occurred_at), toStartOfHour(occurred_at)) AS bucket,
                     if({split:String} = 'channel', channel, if({split:String} = 'product', product, 'all')) AS label,
-                    [('smile', count(s5_smile), ifNull(sum(toFloat64(s5_smile)), 0), ifNull(sum(toFloat64(s5_smile) * toFloat64(s5_smile)), 0)), ('speed', count(s5_speed), ifNull(sum(toFloat64(s5_speed)), 0), ifNull(sum(toFloat64(s5_speed) * toFloat64(s5_speed)), 0)), ('sincerity', count(s5_sincerity), ifNull(sum(toFloat64(s5_sincerity)), 0), ifNull(sum(toFloat64(s5_sincerity) * toFloat64(s5_sincerity)), 0)), ('smart', count(s5_smart), ifNull(sum(toFloat64(s5_smart)), 0), ifNull(sum(toFloat64(s5_smart) * toFloat64(s5_smart)), 0)), ('study', count(s5_study), ifNull(sum(toFloat64(s5_study)), 0), ifNull(sum(toFloat64(s5_study) * toFloat64(s5_study)), 0))] AS parts
+                    [('smile', count(s5_smile), sum(toFloat64(s5_smile)), sum(toFloat64(s5_smile) * toFloat64(s5_smile))), ('speed', count(s5_speed), sum(toFloat64(s5_speed)), sum(toFloat64(s5_speed) * toFloat64(s5_speed))), ('sincerity', count(s5_sincerity), sum(toFloat64(s5_sincerity)), sum(toFloat64(s5_sincerity) * toFloat64(s5_sincerity))), ('smart', count(s5_smart), sum(toFloat64(s5_smart)), sum(toFloat64(s5_smart) * toFloat64(s5_smart))), ('study', count(s5_study), sum(toFloat64(s5_study)), sum(toFloat64(s5_study) * toFloat64(s5_study)))] AS parts
                 FROM feedback_cuts
                 WHERE ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String}) AND ({product:String} = '' OR product = {product:String})
                     AND bucket >= if({from:DateTime} = toDateTime(0), least({to:DateTime}, (SELECT toDateTime(toStartOfHour(max(occurred_at)), 'UTC') + 3600 FROM feedback)) - 90 * 86400, {from:DateTime}) AND bucket < {to:DateTime}

@@ -47,41 +47,15 @@ FROM
             (
                 SELECT
                     tenant, customer, value,
-                    arrayMap(x -> (x, sign(arraySum((n, q) -> if(n = x, q, 0), names, polarities))), arrayDistinct(arrayFilter(x -> x != '', names))) AS parts,
                     countEqual(parts.2, -1) AS ill, countEqual(parts.2, 1) AS well, arrayPushBack(parts, ('', 0)) AS with_answer
                 FROM
                 (
-                    -- As in the view answer_parts, but of one metric and one level, so that only their columns are read.
                     SELECT
-                        a.tenant AS tenant, a.customer AS customer, a.value AS value,
-                        if(a.submission_id = '', a.names, s.names) AS names, if(a.submission_id = '', a.polarities, s.polarities) AS polarities
-                    FROM
-                    (
-                        SELECT
-                            tenant, if(customer_key = '', cityHash64(tenant, event_id), cityHash64(tenant, customer_key)) AS customer, submission_id,
-                            if({metric:String} = 'csat', toFloat64(ifNull(csat, 0) = 1), (1 + toFloat64(ifNull(nps, 0))) / 2) AS value,
-                            if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS names,
-                            mention_polarity AS polarities
-                        FROM feedback_current
-                        WHERE actor_kind = 'customer' AND if({metric:String} = 'csat', csat, nps) IS NOT NULL
-                            AND {metric:String} IN ('csat', 'nps') AND {level:String} IN ('element', 'facet', 's5', 'theme')
-                            AND occurred_at >= if({from:DateTime} = toDateTime(0), least({to:DateTime}, (SELECT toDateTime(toStartOfHour(max(occurred_at)), 'UTC') + 3600 FROM feedback)) - 90 * 86400, {from:DateTime}) AND occurred_at < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
-                    ) AS a
-                    LEFT JOIN
-                    (
-                        SELECT tenant, submission_id, groupArray(name) AS names, groupArray(polarity) AS polarities
-                        FROM
-                        (
-                            SELECT
-                                tenant, submission_id,
-                                if({level:String} = 'facet', arrayMap((e, f) -> if(f = '', '', concat(e, '/', f)), mention_element, mention_facet), arrayMap(x -> toString(x), if({level:String} = 'element', mention_element, if({level:String} = 's5', mention_s5, mention_theme)))) AS all_names,
-                                mention_polarity
-                            FROM feedback_current
-                            WHERE actor_kind = 'customer' AND submission_id != '' AND ({tenant:String} = '' OR tenant = {tenant:String})
-                        )
-                        ARRAY JOIN all_names AS name, mention_polarity AS polarity
-                        GROUP BY tenant, submission_id
-                    ) AS s ON a.tenant = s.tenant AND a.submission_id = s.submission_id
+                        tenant, customer, assumeNotNull(if({metric:String} = 'csat', csat, nps)) AS value,
+                        if({level:String} = 'facet', facet_parts, if({level:String} = 'element', element_parts, if({level:String} = 's5', s5_parts, theme_parts))) AS parts
+                    FROM scored_answers
+                    WHERE if({metric:String} = 'csat', csat, nps) IS NOT NULL AND {metric:String} IN ('csat', 'nps') AND {level:String} IN ('element', 'facet', 's5', 'theme')
+                        AND occurred_at >= if({from:DateTime} = toDateTime(0), least({to:DateTime}, (SELECT toDateTime(toStartOfHour(max(occurred_at)), 'UTC') + 3600 FROM feedback)) - 90 * 86400, {from:DateTime}) AND occurred_at < {to:DateTime} AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
                 )
             )
             ARRAY JOIN with_answer AS p
