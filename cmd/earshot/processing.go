@@ -29,6 +29,7 @@ type processing struct {
 
 	running sync.WaitGroup
 	audits  *auditMetrics
+	cache   *cacher
 
 	mu     sync.Mutex
 	store  *clickhouse.Store // nil until ClickHouse was reached
@@ -44,7 +45,8 @@ func startProcessing(ctx context.Context, n *node) (*processing, error) {
 		return nil, err
 	}
 	base.Metrics = worker.NewMetrics(n.registry)
-	p := &processing{n: n, halted: map[int]error{}, audits: newAuditMetrics(n.registry), base: base}
+	p := &processing{n: n, halted: map[int]error{}, audits: newAuditMetrics(n.registry), base: base,
+		cache: newCacher(n.registry, n.log.With().Str("component", "cache").Logger())}
 	if p.call, err = newAlerting(&n.env.config, n.registry, n.log); err != nil {
 		return nil, err
 	}
@@ -229,6 +231,10 @@ func (p *processing) begin(ctx, running context.Context) error {
 		if quotes, err = privacy.NewMasker(); err != nil {
 			return err
 		}
+	}
+	if every := p.n.env.config.CacheEvery; every > 0 {
+		p.cache.store = store
+		p.running.Go(func() { onTheClock(running, every, p.cache.round) })
 	}
 	p.running.Go(func() { finishSwitches(running, p.n, base, store) })
 	p.running.Go(func() { p.keepThemes(running, store, shelf) })

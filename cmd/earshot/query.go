@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	earshotsql "github.com/earshot/earshot/schemas/sql"
 )
@@ -16,7 +17,8 @@ type queryOptions struct {
 	format string
 	name   string
 	list   bool
-	exact  bool // CSV as it is
+	exact  bool          // CSV as it is
+	maxAge time.Duration // of the answers of named queries; negative: as configured
 	params paramFlags
 }
 
@@ -44,6 +46,7 @@ func queryCommand() command {
 			o := &queryOptions{params: paramFlags{}}
 			fs.StringVar(&o.format, "format", "PrettyCompact", "ClickHouse output `format`, such as JSONEachRow, CSVWithNames or TSV")
 			fs.StringVar(&o.name, "name", "", "run the named query `NAME` instead of SQL")
+			fs.DurationVar(&o.maxAge, "max-age", -1, "answers of named queries may be up to this `age` old; default EARSHOT_QUERY_MAX_AGE")
 			fs.BoolVar(&o.list, "list", false, "list the named queries with their parameters")
 			fs.BoolVar(&o.exact, "literal", false, "in CSV, write texts that begin like formulas as they are")
 			fs.Var(o.params, "param", "`name=value` of a query parameter; may be repeated")
@@ -60,6 +63,9 @@ func queryCommand() command {
 func runQuery(ctx context.Context, env *environment, o *queryOptions, args []string) (err error) {
 	if o.list {
 		return listQueries(env.stdout)
+	}
+	if o.maxAge < 0 {
+		o.maxAge = env.config.QueryMaxAge
 	}
 	var text string
 	var named earshotsql.Query
@@ -100,7 +106,11 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 		out = &unformula{w: out}
 	}
 	if named.Name != "" {
-		return store.Named(ctx, named, o.params, o.format, out)
+		answer, err := store.NamedWithin(ctx, named, o.params, o.maxAge, o.format, out)
+		if err == nil && !answer.AsOf.IsZero() {
+			fmt.Fprintf(env.stderr, "As of %s UTC; --max-age 0s asks of now.\n", answer.AsOf.UTC().Format(time.DateTime))
+		}
+		return err
 	}
 	return store.Query(ctx, text, o.params, o.format, out)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -123,6 +124,9 @@ func (l *CacheLook) judge(database string, comments map[string]string) {
 // next is the name under which a table is made before it takes the place of the old one.
 var next = regexp.MustCompile(`_next_[0-9a-f]{8}$`)
 
+// ErrCacheDropped is why a refresh ends when somebody drops the cache meanwhile; it can be made again at once.
+var ErrCacheDropped = errors.New("the cache was dropped while it was made")
+
 // RefreshCache makes the cached tables again, one after the other on one thread, each in one step; readers see the old rows or the
 // new ones. Two who do it at once do no harm.
 func (s *Store) RefreshCache(ctx context.Context) error {
@@ -133,6 +137,9 @@ func (s *Store) RefreshCache(ctx context.Context) error {
 		return err
 	}
 	if err := s.exec(ctx, "CREATE DATABASE IF NOT EXISTS "+s.cacheDatabase(), nil); err != nil {
+		return wrap(op, err)
+	}
+	if err := s.roomForCache(ctx); err != nil {
 		return wrap(op, err)
 	}
 	if err := s.dropCached(ctx, "metadata_modification_time < now() - 3600 AND match(name, "+literal(next.String())+")"); err != nil {
@@ -155,29 +162,57 @@ func (s *Store) RefreshCache(ctx context.Context) error {
 	return nil
 }
 
+// cacheRoom is how much of the server's disk is to be left beside what the cache may take: the log and the table come first.
+const cacheRoom = 1 << 30
+
+// roomForCache refuses where making the cache could fill the disk. Old and new rows are there at once, table by table.
+func (s *Store) roomForCache(ctx context.Context) error {
+	var free, cached uint64
+	err := s.conn.QueryRow(ctx, "SELECT min(free_space), (SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = "+literal(s.cacheName())+
+		") FROM system.disks WHERE name = 'default'").Scan(&free, &cached)
+	if err == nil && free < cacheRoom+2*cached {
+		err = fmt.Errorf("%d MiB of the disk are free, %d are wanted: free some, or set EARSHOT_CACHE_EVERY=0", free>>20, (cacheRoom+2*cached)>>20)
+	}
+	return err
+}
+
 // cachePrefix begins the ids of the statements that make cached tables.
 func (s *Store) cachePrefix() string { return "cache-" + s.database + "-" }
 
 func (s *Store) makeCached(ctx context.Context, t sql.CachedTable, comment string) (err error) {
-	id := uuid.NewString()
-	name, made := s.cacheDatabase()+"."+t.Name, s.cacheDatabase()+"."+t.Name+"_next_"+id[:8]
-	if err := s.exec(ctx, t.Create(made, comment), nil); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	defer func() {
-		// Also when the caller has given up: what it holds is to be forgotten when its customers are.
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	// Only the filling takes long and can be given up. What it holds is to be forgotten when its customers are, so nothing of it may
+	// stay behind when the caller gives up.
+	short := func(statement string) error {
+		brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		if dropped := s.exec(late, "DROP TABLE IF EXISTS "+made+" SYNC", nil); err == nil {
-			err = dropped
-		}
-	}()
-	fill := ch.Context(ctx, ch.WithQueryID(s.cachePrefix()+id), ch.WithSettings(ch.Settings{"max_threads": 1, "max_insert_threads": 1, "async_insert": 0}))
-	if err := s.conn.Exec(fill, "INSERT INTO "+made+" SELECT * FROM "+t.Name); err != nil {
+		return s.exec(brief, statement, nil)
+	}
+	id := uuid.NewString()
+	filling := s.cachePrefix() + id
+	name, made := s.cacheDatabase()+"."+t.Name, s.cacheDatabase()+"."+t.Name+"_next_"+id[:8]
+	defer func() { err = errors.Join(err, short("DROP TABLE IF EXISTS "+made+" SYNC")) }()
+	if err := short(t.Create(made, comment)); err != nil {
 		return err
 	}
-	if err = s.exec(ctx, "EXCHANGE TABLES "+made+" AND "+name, nil); code(err) == unknownTable {
-		return s.exec(ctx, "RENAME TABLE "+made+" TO "+name, nil)
+	fill := ch.Context(ctx, ch.WithQueryID(filling), ch.WithSettings(ch.Settings{"max_threads": 1, "max_insert_threads": 1, "async_insert": 0}))
+	if err := s.conn.Exec(fill, "INSERT INTO "+made+" SELECT * FROM "+t.Name); err != nil {
+		if ctx.Err() != nil { // the server goes on with what nobody waits for
+			brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			err = errors.Join(err, s.Kill(brief, filling))
+		}
+		if code(err) == serverCancelled {
+			err = ErrCacheDropped
+		}
+		return err
+	}
+	if err = short("EXCHANGE TABLES " + made + " AND " + name); code(err) == unknownTable { // there is none yet
+		if err = short("RENAME TABLE " + made + " TO " + name); code(err) == unknownTable {
+			err = ErrCacheDropped
+		}
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package clickhouse_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -279,8 +281,61 @@ func TestErasingEmptiesTheCache(t *testing.T) {
 	if got := text(t, s, tables); got != "0\n" {
 		t.Errorf("%s tables are left", got)
 	}
+	// Who drops it again and again while it is made ends the making, or finds it done; nothing of it stays.
+	made := make(chan error, 1)
+	go func() { made <- s.RefreshCache(context.WithoutCancel(t.Context())) }()
+	var err error
+	for drops := 0; ; drops++ {
+		if dropped := s.DropCache(t.Context()); dropped != nil {
+			t.Fatal(dropped)
+		}
+		select {
+		case err = <-made:
+		case <-time.After(time.Millisecond):
+			continue
+		}
+		if err == nil || drops == 0 {
+			t.Errorf("dropped %d times while it was made, the cache was made: %v", drops, err)
+		}
+		break
+	}
+	if err := s.DropCache(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, s, tables); got != "0\n" {
+		t.Errorf("%s tables are left", got)
+	}
 	if n, answer := howMany(t, s, time.Hour); n == 0 || !answer.AsOf.IsZero() {
 		t.Errorf("without a cache %d wait, as of %v", n, answer.AsOf)
+	}
+	refreshed(t, s)
+}
+
+// Whoever gives up in the midst of it, or does it beside others, leaves nothing behind, and what is there is whole.
+func TestRefreshOfTheCacheIsCutOff(t *testing.T) {
+	s := cachedStore(t, 20, 40)
+	refreshed(t, s)
+	for i := range 12 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i*i*7)*time.Millisecond)
+		if err := s.RefreshCache(ctx); err == nil && i < 3 {
+			t.Errorf("done within %d ms", 1+i*i*7)
+		}
+		cancel()
+		if look := cacheOf(t, s); !look.Whole || !look.Fresh {
+			t.Errorf("cut off, the cache is %+v", look)
+		}
+	}
+	var beside sync.WaitGroup
+	for range 3 {
+		beside.Go(func() {
+			if err := s.RefreshCache(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	beside.Wait()
+	if got := text(t, s, "SELECT name FROM system.tables WHERE database = currentDatabase() || '_cache' AND match(name, '_next_')"); got != "" {
+		t.Errorf("left behind:\n%s", got)
 	}
 	refreshed(t, s)
 }
