@@ -84,7 +84,7 @@ type eraseStory struct {
 }
 
 func (s *eraseStory) start(env ...string) {
-	s.node = startUp(s.t, s.dir, append([]string{"EARSHOT_ERASE_AFTER=1s", "EARSHOT_LOG_LEVEL=debug", "EARSHOT_INSIGHT_MAX_AGE=87600h"}, env...)...)
+	s.node = startUp(s.t, s.dir, append([]string{"EARSHOT_ERASE_AFTER=1s", "EARSHOT_LOG_LEVEL=debug", "EARSHOT_INSIGHT_MAX_AGE=87600h", "EARSHOT_CACHE_EVERY=1s"}, env...)...)
 }
 
 // say posts an event about the customer; fields are more members of its data.
@@ -106,11 +106,13 @@ func (s *eraseStory) post(body string) {
 // customer's case that does not name them, and an alert's worth of complaints.
 func (s *eraseStory) plant() {
 	own := fmt.Sprintf(`,"customer_id":%q,"case_id":"case-%s","metadata":{"order":%q}`, s.customer, s.marker[:8], s.marker)
+	// An answer before the question, so that the customer still waits.
+	s.post(fmt.Sprintf(`{"specversion":"1.0","id":"agent-1","source":"/test/erase","type":"agent.responded.v1","time":%q,"tenantid":"acme","data":{"channel":"support",
+		"value_text":"Dear %s, we are sorry.","actor_kind":"agent","visibility":"public","case_id":"case-%s"}}`, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), s.marker, s.marker[:8]))
 	for i := range 12 {
 		s.say(fmt.Sprint("own-", i), "feedback.received", "My parcel was crushed, nobody answered, I will buy elsewhere! "+s.marker, own)
 	}
 	s.say("own-3", "feedback.received", "My parcel was crushed, nobody answered, I will buy elsewhere! "+s.marker, own)
-	s.say("agent-1", "agent.responded", "Dear "+s.marker+", we are sorry.", fmt.Sprintf(`,"actor_kind":"agent","visibility":"public","case_id":"case-%s"`, s.marker[:8]))
 	code, answer, err := post(s.node.Gateway+"/v1/events", batchType, batch(0, 300))
 	if err != nil || code != 202 {
 		s.t.Fatalf("post: %d %s %v", code, answer, err)
@@ -177,11 +179,16 @@ func TestErasedCustomerLeavesNoByteOnDisk(t *testing.T) {
 	s.start()
 	s.plant()
 	s.balanced("before")
-	before := traces(t, s.dir, s.customer, s.marker)
+	eventually(t, "what named queries read is cached", time.Minute, func() bool {
+		return ask(t, s.dir, "SELECT count() FROM system.tables WHERE database = 'earshot_cache' AND name IN ('open_waits', 'scored_answers')") == "2"
+	})
+	if got := ask(t, s.dir, "SELECT countIf(position(text, '"+s.marker+"') > 0) > 0 FROM earshot_cache.open_waits"); got != "1" {
+		t.Errorf("nothing was planted in the cache: %s", got)
+	}
 	for _, part := range []string{"nats/jetstream/$G/streams/FEEDBACK_0", "nats/jetstream/$G/streams/OUTCOMES", "nats/jetstream/$G/streams/DEADLETTERS", "clickhouse/store"} {
-		if !slices.ContainsFunc(before, func(f string) bool { return strings.HasPrefix(f, part) }) {
-			t.Errorf("nothing was planted in %s: %v", part, before)
-		}
+		eventually(t, "it is planted in "+part, 20*time.Second, func() bool { // files move while they are looked at
+			return slices.ContainsFunc(traces(t, s.dir, s.customer, s.marker), func(f string) bool { return strings.HasPrefix(f, part) })
+		})
 	}
 
 	const keys = "SELECT uniqExact(customer_key), anyIf(customer_key, source_event_id = 'own-1') FROM feedback_current"

@@ -142,7 +142,7 @@ func (s *Store) RefreshCache(ctx context.Context) error {
 	if err := s.roomForCache(ctx); err != nil {
 		return wrap(op, err)
 	}
-	if err := s.dropCached(ctx, "metadata_modification_time < now() - 3600 AND match(name, "+literal(next.String())+")"); err != nil {
+	if _, err := s.dropCached(ctx, "metadata_modification_time < now() - 3600 AND match(name, "+literal(next.String())+")"); err != nil {
 		return wrap(op, err) // what a killed process has left
 	}
 	comment := "As of " + look.Now.UTC().Format(stampTime) + " UTC, state " + look.State
@@ -220,13 +220,20 @@ func (s *Store) makeCached(ctx context.Context, t sql.CachedTable, comment strin
 // DropCache removes the cached rows from the server and its disk, and those that somebody is just making; whoever makes them
 // afterwards reads what is stored then.
 func (s *Store) DropCache(ctx context.Context) error {
-	if err := s.KillAll(ctx, s.cachePrefix()); err != nil {
-		return err
+	const rows = "engine != 'View'"
+	for {
+		if err := s.KillAll(ctx, s.cachePrefix()); err != nil {
+			return err
+		}
+		// Once more until there is none: one that was made already may have taken its place in the meantime.
+		if dropped, err := s.dropCached(ctx, rows); err != nil || dropped == 0 {
+			return wrap("drop the cache", err)
+		}
 	}
-	return wrap("drop the cache", s.dropCached(ctx, "engine != 'View'"))
 }
 
-func (s *Store) dropCached(ctx context.Context, which string) error {
+// dropCached drops the tables of the cache for which a condition on system.tables holds, and says how many there were.
+func (s *Store) dropCached(ctx context.Context, which string) (int, error) {
 	var names []string
 	err := s.each(ctx, "SELECT name FROM system.tables WHERE database = "+literal(s.cacheName())+" AND "+which, func(row driver.Rows) error {
 		var name string
@@ -240,5 +247,5 @@ func (s *Store) dropCached(ctx context.Context, which string) error {
 		}
 		err = s.exec(ctx, "DROP TABLE IF EXISTS "+s.cacheDatabase()+"."+identifier(name)+" SYNC", nil)
 	}
-	return err
+	return len(names), err
 }
