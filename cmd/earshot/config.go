@@ -58,8 +58,8 @@ type Config struct {
 	ClassifierTimeout   time.Duration `split_words:"true" default:"2s" doc:"how long one request to it may take"`
 	ClassifierBudget    time.Duration `split_words:"true" default:"5s" doc:"how long a batch of events may wait for it; what is not answered by then keeps the built-in labels"`
 	ThemesEvery         time.Duration `split_words:"true" default:"24h" doc:"how often a node that processes looks for new themes in what each tenant's customers said; 0: only 'earshot themes discover' does"`
-	CacheEvery          time.Duration `split_words:"true" default:"5s" doc:"how often a node that processes looks whether what is cached for named queries is stale and makes it again, for a tenth of its time at most; 0: never"`
-	QueryMaxAge         time.Duration `split_words:"true" default:"0s" doc:"how old the answers of 'earshot query --name' may be; 0: they are of now, and take longer while events come"`
+	CacheEvery          time.Duration `split_words:"true" default:"5s" doc:"how often a node looks whether what is cached for named queries is stale, to make it again; 0: never"`
+	QueryMaxAge         time.Duration `split_words:"true" default:"0s" doc:"how old answers of 'earshot query --name' may be; 0: they are of now, and take longer while events come"`
 	EngineMemory        int64         `split_words:"true" default:"4096" doc:"MiB of memory the embedded ClickHouse may use"`
 	EraseAfter          time.Duration `split_words:"true" default:"150s" doc:"how long what came before a request to erase must have been stored; below 2m a power cut may halt a shard"`
 	DrainTimeout        time.Duration `split_words:"true" default:"20s" doc:"how long a stop waits for accepted events to be stored; what is left goes on at the next start"`
