@@ -183,7 +183,8 @@ func fill(ctx context.Context, env *environment, store *clickhouse.Store, want i
 }
 
 // benchParams are the parameters with which a query is asked: the largest tenant, its customer with the most events where it is
-// about one, and otherwise the defaults, that is the last 90 days where it takes a span of time, or half of them by week. Alerts ask of all tenants and of short windows
+// about one, and otherwise the defaults, that is the last 90 days where it takes a span of time, or half of them by week.
+// Alerts ask of all tenants and of short windows
 // only, so they get the last day.
 func benchParams(q *earshotsql.Query, last time.Time, customer string) []map[string]string {
 	params := map[string]string{}

@@ -56,15 +56,15 @@ func (s *Store) lookQuery() string {
 	of := " WHERE database = " + literal(s.database) + " AND table IN (" + strings.Join(bases, ", ") + ")"
 	return "SELECT 'part' AS what, table AS name, partition_id AS id, '' AS comment, toInt64(max_block_number) AS last, toInt64(rows) AS n, now64(3, 'UTC') AS now FROM system.parts" + of + " AND active" +
 		" UNION ALL SELECT 'change', table, '', '', toInt64(arrayMax(block_numbers.number)), toInt64(NOT is_done), now64(3, 'UTC') FROM system.mutations" + of +
-		" UNION ALL SELECT if(database = " + literal(s.cacheName()) + ", 'cached', 'view'), name, toString(uuid), comment, 0, 0, now64(3, 'UTC') FROM system.tables" +
-		" WHERE database = " + literal(s.cacheName()) + " OR database = " + literal(s.database) + " AND engine = 'View'"
+		" UNION ALL SELECT if(database = " + literal(s.cacheName()) + ", 'cached', 'object'), name, toString(uuid), comment, 0, 0, now64(3, 'UTC') FROM system.tables" +
+		" WHERE database = " + literal(s.cacheName()) + " OR database = " + literal(s.database) + " AND (engine = 'View' OR name IN (" + strings.Join(bases, ", ") + "))"
 }
 
 // Cache looks at the cache.
 func (s *Store) Cache(ctx context.Context) (look CacheLook, err error) {
 	// What the state is made of: of each partition the last block written, which are counted up and never down, and how many rows
-	// there are; of each base table the last change of rows, and how many are under way; of each view its identity, which is
-	// another one when it is made again. Merging parts changes none of it.
+	// there are; of each base table the last change of rows, and how many are under way; of each view and base table its identity,
+	// which is another one when it is made again. Merging parts changes none of it.
 	type entry struct{ what, name, id string }
 	last, n := map[entry]int64{}, map[entry]int64{}
 	comments := map[string]string{}
