@@ -52,8 +52,8 @@ func (c *cacher) round(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if errors.Is(err, clickhouse.ErrCacheDropped) {
-		return // by those who erase what it was made of
+	if errors.Is(err, clickhouse.ErrUnsettled) {
+		return // soon again
 	}
 	if err != nil {
 		c.refreshes.WithLabelValues("failed").Inc()
@@ -85,7 +85,7 @@ func (p *pace) due(now time.Time, look clickhouse.CacheLook) bool {
 		p.busy = now.Add(cacheBusy)
 	}
 	p.state = look.State
-	return !look.Fresh && !now.Before(p.rest) && (calm || !now.Before(p.busy))
+	return !look.Fresh && !look.Busy && !now.Before(p.rest) && (calm || !now.Before(p.busy))
 }
 
 // made notes that a refresh has ended. After one that failed nothing is done for a minute.

@@ -17,8 +17,8 @@ type queryOptions struct {
 	format string
 	name   string
 	list   bool
-	exact  bool          // CSV as it is
-	maxAge time.Duration // of the answers of named queries; negative: as configured
+	exact  bool           // CSV as it is
+	maxAge *time.Duration // of the answers of named queries; nil: as configured
 	params paramFlags
 }
 
@@ -46,7 +46,14 @@ func queryCommand() command {
 			o := &queryOptions{params: paramFlags{}}
 			fs.StringVar(&o.format, "format", "PrettyCompact", "ClickHouse output `format`, such as JSONEachRow, CSVWithNames or TSV")
 			fs.StringVar(&o.name, "name", "", "run the named query `NAME` instead of SQL")
-			fs.DurationVar(&o.maxAge, "max-age", -1, "answers of named queries may be up to this `age` old; default EARSHOT_QUERY_MAX_AGE")
+			fs.Func("max-age", "answers of named queries may be up to this `AGE` old, such as 10m; default EARSHOT_QUERY_MAX_AGE", func(v string) error {
+				age, err := time.ParseDuration(v)
+				if err == nil && age < 0 {
+					err = fmt.Errorf("an age is not negative")
+				}
+				o.maxAge = &age
+				return err
+			})
 			fs.BoolVar(&o.list, "list", false, "list the named queries with their parameters")
 			fs.BoolVar(&o.exact, "literal", false, "in CSV, write texts that begin like formulas as they are")
 			fs.Var(o.params, "param", "`name=value` of a query parameter; may be repeated")
@@ -64,8 +71,10 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 	if o.list {
 		return listQueries(env.stdout)
 	}
-	if o.maxAge < 0 {
-		o.maxAge = env.config.QueryMaxAge
+	if o.maxAge == nil {
+		o.maxAge = &env.config.QueryMaxAge
+	} else if o.name == "" {
+		return usagef("--max-age is for named queries: SQL reads what it names")
 	}
 	var text string
 	var named earshotsql.Query
@@ -106,7 +115,7 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 		out = &unformula{w: out}
 	}
 	if named.Name != "" {
-		answer, err := store.NamedWithin(ctx, named, o.params, o.maxAge, o.format, out)
+		answer, err := store.NamedWithin(ctx, named, o.params, *o.maxAge, o.format, out)
 		if err == nil && !answer.AsOf.IsZero() {
 			fmt.Fprintf(env.stderr, "As of %s UTC; --max-age 0s asks of now.\n", answer.AsOf.UTC().Format(time.DateTime))
 		}

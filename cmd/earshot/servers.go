@@ -77,7 +77,7 @@ func openServers(ctx context.Context, env *environment, want need, log zerolog.L
 			return nil, err
 		}
 		e, err := engine.Start(ctx, engine.Config{
-			User: "owner", Password: password, Analysts: &analysts,
+			User: "owner", Password: password, Analysts: &analysts, Expendable: clickhouse.CacheDatabase(c.Database),
 			Library: library, Dir: filepath.Join(dir, "clickhouse"), Addr: c.EngineAddr,
 			MaxMemory: c.EngineMemory << 20, Logger: log.With().Str("component", "engine").Logger(),
 		})

@@ -39,8 +39,8 @@ func CachedTables() []CachedTable {
 
 // Create is the statement that makes a table for the rows, by a name that may hold its database. What it holds is for the server's
 // disk as for good, so that no power cut leaves a table with a part of its rows.
-func (t CachedTable) Create(name, comment string) string {
-	return fmt.Sprintf("CREATE TABLE %s\n%s\nENGINE = MergeTree\nORDER BY (%s)\nSETTINGS fsync_after_insert = 1, fsync_part_directory = 1\nCOMMENT '%s'", name, t.columns, t.order, comment)
+func (t CachedTable) Create(name string) string {
+	return fmt.Sprintf("CREATE TABLE %s\n%s\nENGINE = MergeTree\nORDER BY (%s)\nSETTINGS fsync_after_insert = 1, fsync_part_directory = 1", name, t.columns, t.order)
 }
 
 // cachedViews are the views that add to cached tables what depends on the time of asking, or what is made of them in no time.

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,19 +29,23 @@ import (
 // cacheDatabase is where the cached tables are, quoted for use in a statement.
 func (s *Store) cacheDatabase() string { return identifier(s.cacheName()) }
 
-func (s *Store) cacheName() string { return s.database + "_cache" }
+func (s *Store) cacheName() string { return CacheDatabase(s.database) }
+
+// CacheDatabase is the name of the database in which what is made of another is cached.
+func CacheDatabase(database string) string { return database + "_cache" }
 
 // CacheLook is what a look at the cache finds.
 type CacheLook struct {
 	Now   time.Time // of the server
 	State string    // of what is stored and of the views; it is never again what it was once
+	Busy  bool      // rows are being changed, so that what is read now is of no state
 	Whole bool      // the cache has everything, made by this program
 	AsOf  time.Time // moment of the state it was made of, or of the oldest table's; zero if it is not whole
 	Fresh bool      // what it holds is what the views would say now
 }
 
 // stamp is a cached table's comment.
-var stamp = regexp.MustCompile(`^As of (.+) UTC, state ([0-9a-f]{32})$`)
+var stamp = regexp.MustCompile(`^As of (.+) UTC, state ([0-9a-f]{32}), (\d+) rows$`)
 
 const stampTime = "2006-01-02 15:04:05.000"
 
@@ -55,66 +60,76 @@ func (s *Store) lookQuery() string {
 		bases[i] = literal(name)
 	}
 	of := " WHERE database = " + literal(s.database) + " AND table IN (" + strings.Join(bases, ", ") + ")"
-	return "SELECT 'part' AS what, table AS name, partition_id AS id, '' AS comment, toInt64(max_block_number) AS last, toInt64(rows) AS n, now64(3, 'UTC') AS now FROM system.parts" + of + " AND active" +
-		" UNION ALL SELECT 'change', table, '', '', toInt64(arrayMax(block_numbers.number)), toInt64(NOT is_done), now64(3, 'UTC') FROM system.mutations" + of +
-		" UNION ALL SELECT if(database = " + literal(s.cacheName()) + ", 'cached', 'object'), name, toString(uuid), comment, 0, 0, now64(3, 'UTC') FROM system.tables" +
+	return "SELECT 'part' AS what, table AS name, partition_id AS id, '' AS comment, toInt64(max_block_number) AS last, toInt64OrZero(splitByChar('_', p.name)[5]) AS changed, toInt64(rows) AS n, now64(3, 'UTC') AS now FROM system.parts AS p" + of + " AND active" +
+		" UNION ALL SELECT 'rows', table, '', '', 0, 0, toInt64(rows), now64(3, 'UTC') FROM system.parts WHERE active AND database = " + literal(s.cacheName()) +
+		" UNION ALL SELECT 'changing', table, '', '', 0, 0, 1, now64(3, 'UTC') FROM system.mutations" + of + " AND NOT is_done" +
+		" UNION ALL SELECT if(database = " + literal(s.cacheName()) + ", 'cached', 'object'), name, toString(uuid), comment, 0, 0, 0, now64(3, 'UTC') FROM system.tables" +
 		" WHERE database = " + literal(s.cacheName()) + " OR database = " + literal(s.database) + " AND (engine = 'View' OR name IN (" + strings.Join(bases, ", ") + "))"
 }
 
 // Cache looks at the cache.
 func (s *Store) Cache(ctx context.Context) (look CacheLook, err error) {
-	// What the state is made of: of each partition the last block written, which are counted up and never down, and how many rows
-	// there are; of each base table the last change of rows, and how many are under way; of each view and base table its identity,
-	// which is another one when it is made again. Merging parts changes none of it.
+	// What the state is made of: of each partition the last block written and the last mutation, which are counted up and never down,
+	// and how many rows there are; of each view and base table its identity, which is another one when it is made again. Merging
+	// parts changes none of it. The last mutation is read off the names of the parts: the list of mutations forgets one that is killed,
+	// and what it has changed stays changed.
 	type entry struct{ what, name, id string }
-	last, n := map[entry]int64{}, map[entry]int64{}
-	comments := map[string]string{}
+	type numbers struct{ last, changed, n int64 }
+	state := map[entry]numbers{}
+	comments, rows := map[string]string{}, map[string]int64{}
 	err = s.each(ctx, s.lookQuery(), func(row driver.Rows) error {
 		var e entry
 		var comment string
-		var block, count int64
-		if err := row.Scan(&e.what, &e.name, &e.id, &comment, &block, &count, &look.Now); err != nil {
+		var x numbers
+		if err := row.Scan(&e.what, &e.name, &e.id, &comment, &x.last, &x.changed, &x.n, &look.Now); err != nil {
 			return err
 		}
-		if e.what == "cached" {
+		switch e.what {
+		case "cached":
 			comments[e.name] = comment
-			return nil
+		case "rows":
+			rows[e.name] += x.n
+		case "changing":
+			look.Busy = true
+		default:
+			was := state[e]
+			state[e] = numbers{max(was.last, x.last), max(was.changed, x.changed), was.n + x.n}
 		}
-		last[e], n[e] = max(last[e], block), n[e]+count
 		return nil
 	})
 	if err != nil {
 		return look, wrap("look at the cache", err)
 	}
 	sum := sha256.New()
-	for _, e := range slices.SortedFunc(maps.Keys(last), func(a, b entry) int {
+	for _, e := range slices.SortedFunc(maps.Keys(state), func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.what, b.what), cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
 	}) {
-		fmt.Fprintln(sum, e.what, e.name, e.id, last[e], n[e])
+		fmt.Fprintln(sum, e.what, e.name, e.id, state[e])
 	}
 	look.State = hex.EncodeToString(sum.Sum(nil)[:16])
-	look.judge(s.cacheDatabase(), comments)
+	look.judge(s.cacheDatabase(), comments, rows)
 	return look, nil
 }
 
-// judge reads what the cached tables and views say of themselves.
-func (l *CacheLook) judge(database string, comments map[string]string) {
+// judge reads what the cached tables and views say of themselves. A table that lost a part has fewer rows than it says.
+func (l *CacheLook) judge(database string, comments map[string]string, rows map[string]int64) {
 	for _, v := range sql.CachedViews(database) {
 		if comments[v.Name] != v.Comment {
 			return
 		}
 	}
-	fresh, asOf := true, l.Now
+	fresh := !l.Busy
+	var asOf time.Time
 	for _, t := range sql.CachedTables() {
 		m := stamp.FindStringSubmatch(comments[t.Name])
-		if m == nil {
+		if m == nil || m[3] != strconv.FormatInt(rows[t.Name], 10) {
 			return
 		}
 		at, err := time.Parse(stampTime, m[1])
 		if err != nil {
 			return // nobody but us writes these: another program's
 		}
-		if at.Before(asOf) {
+		if asOf.IsZero() || at.Before(asOf) {
 			asOf = at
 		}
 		fresh = fresh && m[2] == l.State
@@ -122,11 +137,17 @@ func (l *CacheLook) judge(database string, comments map[string]string) {
 	l.Whole, l.AsOf, l.Fresh = true, asOf, fresh
 }
 
+// Within says whether what is cached may be taken by who takes answers that are up to maxAge old.
+func (l *CacheLook) Within(maxAge time.Duration) bool {
+	age := l.Now.Sub(l.AsOf) // negative where the server's clock was set back: nobody knows
+	return l.Whole && (l.Fresh || maxAge > 0 && age >= 0 && age <= maxAge)
+}
+
 // next is the name under which a table is made before it takes the place of the old one.
 var next = regexp.MustCompile(`_next_[0-9a-f]{8}$`)
 
-// ErrCacheDropped is why a refresh ends when somebody drops the cache meanwhile; it can be made again at once.
-var ErrCacheDropped = errors.New("the cache was dropped while it was made")
+// ErrUnsettled is why a refresh ends when rows are being changed, or somebody drops the cache because they are to be.
+var ErrUnsettled = errors.New("rows are being changed: what is cached can be made when that is over (system.mutations)")
 
 // cacheMakers is how many tables are made at a time, each on one thread of the server's: the sooner it is done, the more often
 // nothing has changed meanwhile.
@@ -141,20 +162,23 @@ func (s *Store) RefreshCache(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.exec(ctx, "CREATE DATABASE IF NOT EXISTS "+s.cacheDatabase(), nil); err != nil {
-		return wrap(op, err)
+	if look.Busy {
+		return wrap(op, ErrUnsettled)
 	}
 	if err := s.roomForCache(ctx); err != nil {
+		return wrap(op, err)
+	}
+	if err := s.exec(ctx, "CREATE DATABASE IF NOT EXISTS "+s.cacheDatabase(), nil); err != nil {
 		return wrap(op, err)
 	}
 	if _, err := s.dropCached(ctx, "metadata_modification_time < now() - 3600 AND match(name, "+literal(next.String())+")"); err != nil {
 		return wrap(op, err) // what a killed process has left
 	}
-	comment := "As of " + look.Now.UTC().Format(stampTime) + " UTC, state " + look.State
+	of := "As of " + look.Now.UTC().Format(stampTime) + " UTC, state " + look.State
 	makers, making := errgroup.WithContext(ctx)
 	makers.SetLimit(cacheMakers)
 	for _, t := range sql.CachedTables() {
-		makers.Go(func() error { return wrap(op+": "+t.Name, s.makeCached(making, t, comment)) })
+		makers.Go(func() error { return wrap(op+": "+t.Name, s.makeCached(making, t, of)) })
 	}
 	if err := makers.Wait(); err != nil {
 		return err
@@ -187,7 +211,8 @@ func (s *Store) roomForCache(ctx context.Context) error {
 // cachePrefix begins the ids of the statements that make cached tables.
 func (s *Store) cachePrefix() string { return "cache-" + s.database + "-" }
 
-func (s *Store) makeCached(ctx context.Context, t sql.CachedTable, comment string) (err error) {
+// makeCached makes one table; of says of what.
+func (s *Store) makeCached(ctx context.Context, t sql.CachedTable, of string) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -202,7 +227,7 @@ func (s *Store) makeCached(ctx context.Context, t sql.CachedTable, comment strin
 	filling := s.cachePrefix() + id
 	name, made := s.cacheDatabase()+"."+t.Name, s.cacheDatabase()+"."+t.Name+"_next_"+id[:8]
 	defer func() { err = errors.Join(err, short("DROP TABLE IF EXISTS "+made+" SYNC")) }()
-	if err := short(t.Create(made, comment)); err != nil {
+	if err := short(t.Create(made)); err != nil {
 		return err
 	}
 	fill := ch.Context(ctx, ch.WithQueryID(filling), ch.WithSettings(ch.Settings{"max_threads": 1, "max_insert_threads": 1, "async_insert": 0}))
@@ -213,13 +238,20 @@ func (s *Store) makeCached(ctx context.Context, t sql.CachedTable, comment strin
 			err = errors.Join(err, s.Kill(brief, filling))
 		}
 		if code(err) == serverCancelled {
-			err = ErrCacheDropped
+			err = ErrUnsettled
 		}
+		return err
+	}
+	var rows uint64
+	if err := s.conn.QueryRow(ctx, "SELECT count() FROM "+made).Scan(&rows); err != nil {
+		return err
+	}
+	if err := short(fmt.Sprintf("ALTER TABLE %s MODIFY COMMENT %s", made, literal(fmt.Sprintf("%s, %d rows", of, rows)))); err != nil {
 		return err
 	}
 	if err = short("EXCHANGE TABLES " + made + " AND " + name); code(err) == unknownTable { // there is none yet
 		if err = short("RENAME TABLE " + made + " TO " + name); code(err) == unknownTable {
-			err = ErrCacheDropped
+			err = ErrUnsettled
 		}
 	}
 	return err

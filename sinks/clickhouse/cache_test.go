@@ -3,6 +3,7 @@ package clickhouse_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -264,6 +265,68 @@ func stillWaits(seq uint64) schemas.Row {
 	})
 }
 
+// While rows are being changed nothing is cached and nothing that is counts; and a change that was broken off half-way stays one.
+func TestCacheWhileRowsChange(t *testing.T) {
+	s := cachedStore(t, 20, 40)
+	refreshed(t, s)
+	before := cacheOf(t, s).State
+	exec := func(statement string) {
+		t.Helper()
+		if err := clickhouse.Exec(t.Context(), s, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// In March it can never be done; in the other months it is.
+	exec("ALTER TABLE feedback UPDATE response_needed = false, text = 'gone' WHERE NOT throwIf(toMonth(occurred_at) = 3) SETTINGS mutations_sync = 0")
+	for deadline := time.Now().Add(time.Minute); text(t, s, "SELECT count() FROM feedback WHERE text = 'gone' AND toMonth(occurred_at) != 3") == "0\n"; {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was changed")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if look := cacheOf(t, s); !look.Busy || look.Fresh || !look.Whole {
+		t.Errorf("in the midst of a change the cache is %+v", look)
+	}
+	if err := s.RefreshCache(t.Context()); !errors.Is(err, clickhouse.ErrUnsettled) {
+		t.Errorf("made in the midst of a change: %v", err)
+	}
+	exec("KILL MUTATION WHERE database = currentDatabase() AND table = 'feedback' SYNC")
+	if look := cacheOf(t, s); look.Busy || look.Fresh || look.State == before {
+		t.Errorf("after a change that was broken off the cache is %+v, its state was %s", look, before)
+	}
+	refreshed(t, s)
+}
+
+// Nobody knows how old a table is that is of the future, as all are when the server's clock was set back.
+func TestCacheOfTheFutureIsNotUsed(t *testing.T) {
+	s := cachedStore(t, 20, 40)
+	refreshed(t, s)
+	old := cacheOf(t, s).State
+	if err := s.Insert(t.Context(), []schemas.Row{stillWaits(6_000_000)}, "last"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range sql.CachedTables() {
+		name := "`" + s.Database() + "_cache`." + c.Name
+		rows := strings.TrimSpace(text(t, s, "SELECT count() FROM "+name))
+		comment := fmt.Sprintf("As of %s UTC, state %s, %s rows", time.Now().Add(20*time.Minute).UTC().Format("2006-01-02 15:04:05.000"), old, rows)
+		if err := clickhouse.Exec(t.Context(), s, "ALTER TABLE "+name+" MODIFY COMMENT '"+comment+"'"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if look := cacheOf(t, s); !look.Whole || look.Fresh {
+		t.Fatalf("the cache is %+v", look)
+	}
+	want, _ := howMany(t, s, 0)
+	for _, age := range []time.Duration{0, time.Hour} {
+		if n, answer := howMany(t, s, age); n != want || !answer.AsOf.IsZero() {
+			t.Errorf("within %v %d wait, as of %v; now %d do", age, n, answer.AsOf, want)
+		}
+	}
+	if text := text(t, s, "SELECT count() FROM `"+s.Database()+"_cache`.open_waits"); text == fmt.Sprintln(want) {
+		t.Error("the cache is not stale, so nothing was tested")
+	}
+}
+
 // Erasing leaves nothing in the cache, not even what is just being made.
 func TestErasingEmptiesTheCache(t *testing.T) {
 	s := cachedStore(t, 20, 40)
@@ -348,6 +411,7 @@ func TestDamagedCacheIsNotUsed(t *testing.T) {
 	for what, damage := range map[string][]string{
 		"a table dropped":            {"DROP TABLE " + db + "churn_scores"},
 		"a table of others":          {"DROP TABLE " + db + "open_waits", "CREATE TABLE " + db + "open_waits (x UInt8) ENGINE = Memory"},
+		"a part lost":                {"ALTER TABLE " + db + "open_waits DROP PARTITION tuple()"},
 		"a comment of others":        {"ALTER TABLE " + db + "open_waits MODIFY COMMENT 'mine'"},
 		"a time that is none":        {"ALTER TABLE " + db + "open_waits MODIFY COMMENT 'As of noon UTC, state 1'"},
 		"a view of another program":  {"CREATE OR REPLACE VIEW " + db + "due AS SELECT 1 AS n"},

@@ -60,7 +60,7 @@ const alterChunk = 10_000
 // It returns when new parts have taken the place of the old; see [Store.Swept] for the old ones. The statement, which the
 // server writes down, names places in the log only.
 func (s *Store) Blank(ctx context.Context, rows []schemas.Trace) error {
-	return wrap("erase rows", s.alter(ctx, blank("''"), rows))
+	return wrap("erase rows", s.forgetting(ctx, func() error { return s.alter(ctx, blank("''"), rows) }))
 }
 
 // blank are the assignments that empty a row. Of event_ref something may be left.
@@ -83,6 +83,10 @@ const withdrawChunk = 2000
 
 // TakeBack blanks rows, and leaves in each the identity of what was said first.
 func (s *Store) TakeBack(ctx context.Context, rows []schemas.Withdrawal) error {
+	return s.forgetting(ctx, func() error { return s.takeBack(ctx, rows) })
+}
+
+func (s *Store) takeBack(ctx context.Context, rows []schemas.Withdrawal) error {
 	type stream struct {
 		epoch string
 		shard int
@@ -136,7 +140,18 @@ func (s *Store) alter(ctx context.Context, sets string, rows []schemas.Trace) er
 			}
 		}
 	}
-	return s.DropCache(ctx) // it has them as they were
+	return nil
+}
+
+// forgetting drops the cache before and after something that empties rows: before, so that nobody finds them there whatever
+// happens meanwhile, and after, because somebody may have made it again from what was there still.
+func (s *Store) forgetting(ctx context.Context, empty func() error) error {
+	for _, step := range []func() error{func() error { return s.DropCache(ctx) }, empty, func() error { return s.DropCache(ctx) }} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweepPoll is how often the server is asked whether it has removed its old files.

@@ -54,7 +54,7 @@ func (s *Store) NamedWithin(ctx context.Context, q sql.Query, params map[string]
 	}
 	if statement, ok := q.FromCache(all, s.cacheDatabase()); ok {
 		look, err := s.Cache(ctx)
-		if err == nil && look.Whole && (look.Fresh || look.Now.Sub(look.AsOf) <= maxAge) {
+		if err == nil && look.Within(maxAge) {
 			err := s.query(ctx, op, statement, all, q.Settings, format, w)
 			switch {
 			case code(err) == unknownTable: // dropped in this moment, as erasing does; nothing was written yet

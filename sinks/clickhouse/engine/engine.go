@@ -69,6 +69,9 @@ type Config struct {
 	// 64, and half as many of the analysts'. A further one is answered at once
 	// with 503 and code 202. KILL QUERY is not counted.
 	MaxQueries int
+	// Expendable is a database that is dropped when one of its definitions is found damaged, where the engine could not open the
+	// directory otherwise; default none.
+	Expendable string
 	// Logger takes changes of state; the zero value writes nothing.
 	Logger zerolog.Logger
 }
@@ -140,7 +143,7 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e.args = cfg.arguments()
 	begin := time.Now()
-	if e.base, err = dial(e.abi, e.args); err != nil {
+	if e.base, err = e.openDirectory(); err != nil {
 		return nil, fmt.Errorf("open engine directory %s: %w; a process opens one directory at a time, and the library wrote its reason to standard error", cfg.Dir, err)
 	}
 	if e.about, err = introduce(e.base); err != nil {

@@ -72,7 +72,7 @@ func begin(t testing.TB, name, dir string) (*exec.Cmd, *bufio.Scanner, io.Closer
 }
 
 var parts = map[string]func(library, dir string) error{
-	"reopen": reopen, "hold": hold, "once": once, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory, "strange": strange, "torn": torn, "sandbox": sandbox, "judged": judged,
+	"reopen": reopen, "hold": hold, "once": once, "drain": drain, "signals": signals, "full": full, "guarded": guarded, "memory": memory, "strange": strange, "torn": torn, "damaged": damaged, "sandbox": sandbox, "judged": judged,
 }
 
 func expect(t *testing.T, got []string, want ...string) {

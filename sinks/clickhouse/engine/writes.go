@@ -119,7 +119,7 @@ func (e *Engine) openAnew() error {
 	e.sessions.closeAll()
 	e.conns.Wait()
 	e.base.close()
-	base, err := dial(e.abi, e.args)
+	base, err := e.openDirectory()
 	if err != nil {
 		return exceptionf(codeCannotWrite, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", "A write to disk failed, and the directory cannot be opened anew: %s. Look at the disk", err)
 	}
