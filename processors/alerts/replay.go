@@ -23,7 +23,7 @@ type Replayed struct {
 // mostDetailed is of how many alerts a replay says what the customers said.
 const mostDetailed = 100
 
-// Replay tells when a rule would have raised alerts between two times, had it been there, looking every step. What is usual
+// Replay tells when a rule would have raised alerts between two times, had it been there, looking every step and at the end. What is usual
 // is learned from what lay before each day; quote makes a quote of what a customer said, nil: nothing is quoted. The detectors sla and query cannot be replayed: what they ask about is now.
 func Replay(ctx context.Context, store Store, rule *Rule, from, to time.Time, step time.Duration, quote func(string) string) (*Replayed, error) {
 	if rule.Detector == DetectSLA || rule.Detector == DetectQuery {
@@ -38,7 +38,10 @@ func Replay(ctx context.Context, store Store, rule *Rule, from, to time.Time, st
 	keys := slices.Sorted(maps.Keys(r.cells))
 	s := NewState()
 	at := map[string]int{} // place of each alert in out
-	for now := from; !now.After(to); now = now.Add(step) {
+	for now, last := from, false; !last; now = now.Add(step) {
+		if !now.Before(to) {
+			now, last = to, true
+		}
 		var findings []Finding
 		for _, key := range keys {
 			c := r.cells[key]
