@@ -59,7 +59,7 @@ func TestNamedQueriesTellOfNowWhateverIsCached(t *testing.T) {
 	say()
 	cached := func(what string, want int) {
 		t.Helper()
-		eventually(t, what, time.Minute, func() bool {
+		eventually(t, what, 5*time.Minute, func() bool { // nine times as long as making it takes, beside other tests
 			n, stderr := due("--max-age", "1h")
 			ok, _ := refreshes(t, r)
 			return n == want && stderr == "" && ok != "0"
