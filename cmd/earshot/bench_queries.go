@@ -247,12 +247,13 @@ func timeQuery(ctx context.Context, store *clickhouse.Store, q earshotsql.Query,
 
 // repeat does something some times, after doing it without measuring, and returns the milliseconds it took, in order of length.
 func repeat(rounds int, do func(first bool) error) (took []float64, err error) {
-	for round := range queryWarmUp + rounds {
+	warmUp := min(queryWarmUp, rounds)
+	for round := range warmUp + rounds {
 		began := time.Now()
-		if err := do(round == queryWarmUp); err != nil {
+		if err := do(round == warmUp); err != nil {
 			return nil, err
 		}
-		if round >= queryWarmUp {
+		if round >= warmUp {
 			took = append(took, time.Since(began).Seconds()*1000)
 		}
 	}

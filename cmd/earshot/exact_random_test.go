@@ -20,7 +20,7 @@ func TestExactWhenKilledAtRandom(t *testing.T) {
 	f := newFeed(t, 3)
 	accepted := 0
 	for round := range rounds {
-		up := beginUp(t, earshot(t, dir, "up"), append(exactEnv(), "EARSHOT_ALERT_RULES=")...) // with the shipped rules
+		up := beginUp(t, earshot(t, dir, "up"), append(exactEnv(), "EARSHOT_ALERT_RULES=", "EARSHOT_CACHE_EVERY=1s")...) // with the shipped rules, and in the midst of caching
 		after := time.Duration(20+f.random.IntN(700)) * time.Millisecond
 		if round%4 == 0 { // before it is ready, as a rule
 			time.Sleep(after)
