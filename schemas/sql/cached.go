@@ -24,7 +24,7 @@ var cachedTables = [...][2]string{
 	{"open_waits", "tenant, waiting_since"}, {"first_waits", "tenant, asked_at"}, {"occasions", "tenant, occurred_at"},
 	{"satisfaction_weights", "tenant, element"}, {"churn_scores", "tenant, band"}, {"customer_risk", "tenant, risk"},
 	{"need_requests", "tenant, occurred_at"}, {"theme_decisions", "tenant, theme_id"}, {"theme_growth", "tenant, theme"},
-	{"scored_answers", "tenant, occurred_at"},
+	{"scored_answers", "tenant, occurred_at"}, {"double_deviations", "tenant, failed_at"},
 }
 
 // CachedTables lists the views that are kept as tables.
@@ -80,14 +80,14 @@ func (q Query) param(name string) Param {
 	return q.Params[slices.IndexFunc(q.Params, func(p Param) bool { return p.Name == name })]
 }
 
-// usual is how a query is put where some of its parameters are as they are by default.
+// usual is how a query is put to the cache where some of its parameters are as they are by default.
 type usual struct {
 	unset     []string // these parameters
 	statement string
 }
 
-// usualLine is how a file of usual/ names the parameters: "-- usual channel, from, to".
-var usualLine = regexp.MustCompile(`(?m)^-- usual (.+)$`)
+// usualLine is how a file of usual/ names the parameters: "-- usual channel, from, to"; none: whatever they are.
+var usualLine = regexp.MustCompile(`(?m)^-- usual ?(.*)$`)
 
 func findUsual(name string) *usual {
 	b, err := files.ReadFile("usual/" + name + ".sql")
@@ -95,7 +95,8 @@ func findUsual(name string) *usual {
 		return nil // most queries have none
 	}
 	text := string(b)
-	return &usual{unset: strings.Split(usualLine.FindStringSubmatch(text)[1], ", "), statement: bare(text)}
+	names := strings.Split(usualLine.FindStringSubmatch(text)[1], ", ")
+	return &usual{unset: slices.DeleteFunc(names, func(name string) bool { return name == "" }), statement: bare(text)}
 }
 
 // reading finds what a statement reads, with its alias; and arrays that are joined, which are not read from anywhere.
