@@ -17,10 +17,9 @@ WITH
     1.959964 AS z,
     (k, n) -> if(n = 0, NULL, greatest(100 * (k + 1.920729440648 - 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS wilson_low,
     (k, n) -> if(n = 0, NULL, least(100 * (k + 1.920729440648 + 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 100)) AS wilson_high,
-    (p, d, n) -> (p + 0.75) / (n + 3) - (d + 0.75) / (n + 3) AS middle,
-    (p, d, n) -> ((p + 0.75) / (n + 3) + (d + 0.75) / (n + 3) - middle(p, d, n) * middle(p, d, n)) / (n + 3) AS variance,
-    (p, d, n) -> if(n = 0, NULL, greatest(100 * (middle(p, d, n) - z * sqrt(variance(p, d, n))), -100)) AS balance_low,
-    (p, d, n) -> if(n = 0, NULL, least(100 * (middle(p, d, n) + z * sqrt(variance(p, d, n))), 100)) AS balance_high
+    -- (p - d) / (n + 3) less and more z standard deviations, as in the query nps, of which the terms are put together.
+    (p, d, n) -> if(n = 0, NULL, greatest(100 * (p - d - z * sqrt(((p + d + 1.5) * (n + 3) - (p - d) * (p - d)) / (n + 3))) / (n + 3), -100)) AS balance_low,
+    (p, d, n) -> if(n = 0, NULL, least(100 * (p - d + z * sqrt(((p + d + 1.5) * (n + 3) - (p - d) * (p - d)) / (n + 3))) / (n + 3), 100)) AS balance_high
 SELECT
     if({by:String} = 'all', toTimeZone(first, {tz:String}), period) AS time, label, events, csat_n,
     round(if(csat_n = 0, NULL, 100 * satisfied / csat_n), 1) AS csat,
