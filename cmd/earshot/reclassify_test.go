@@ -13,7 +13,7 @@ import (
 	"github.com/earshot/earshot/schemas"
 )
 
-// The process is killed at every boundary of every write there is (the short form takes the first of each kind and every third),
+// The process is killed at every boundary of every write there is (the short form takes the first of each kind and every fifth),
 // one run after the other, while events come in and readers read; a second run ends what the first began. Some runs go back
 // instead.
 func TestReclassifyUnderKillAtEveryBoundary(t *testing.T) {
@@ -26,7 +26,7 @@ func TestReclassifyUnderKillAtEveryBoundary(t *testing.T) {
 		if i <= len(kinds) {
 			k = long(kinds[i-1], k)
 		} else {
-			k = long(fmt.Sprint(3*(i-len(kinds))), k)
+			k = long(fmt.Sprint(5*(i-len(kinds))), k)
 		}
 		for _, back := range []bool{false, true} {
 			if ended[back] || back && i%3 > 0 {
