@@ -17,7 +17,7 @@ func TestExactDuplicateStorm(t *testing.T) {
 		ids, rows int // EARSHOT_DEDUP_IDS, EARSHOT_BATCH_ROWS
 		bound     int64
 	}{
-		{"identities fit the memory", long(30_000, 100_000), 2_000_000, 50_000, 600 << 20},
+		{"identities fit the memory", long(12_000, 100_000), 2_000_000, 50_000, 600 << 20},
 		{"most identities are looked up in the table", long(12_000, 100_000), 5000, 1200, 256 << 20},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
