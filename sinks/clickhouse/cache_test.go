@@ -25,6 +25,11 @@ import (
 func cachedStore(t *testing.T, threads, recently int) *clickhouse.Store {
 	t.Helper()
 	s := open(t)
+	t.Cleanup(func() { // the store's own database goes by itself
+		if err := clickhouse.Exec(context.Background(), s, "DROP DATABASE IF EXISTS `"+s.Database()+"_cache` SYNC"); err != nil {
+			t.Error(err)
+		}
+	})
 	acmeHours(t, s)
 	unambiguous(tell(11, threads)).store(t, s)
 	var recent threadHistory
