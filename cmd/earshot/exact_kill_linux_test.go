@@ -159,6 +159,7 @@ func (f *feed) round(dir string, i injection, hit hits, env ...string) bool {
 // A node is killed at the k-th call of each kind that changes a file, while events of three months flow, among them some
 // that were sent before and some that are none. Then it is started again, and killed again.
 func TestExactWhenKilledAtSystemCalls(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	killed, found := 0, outcome{}
 	t.Run("feed", func(t *testing.T) { // two, which take half the time beside each other

@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	// Stories wait more than they work: four at a time end sooner than one for each core.
+	// Stories wait more than they work: six at a time end sooner than one for each core.
 	flag.Parse()
 	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue && runtime.GOMAXPROCS(0) < storiesAtOnce {
 		if err := given.Value.Set(strconv.Itoa(storiesAtOnce)); err != nil {
@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 }
 
 // storiesAtOnce is how many stories are told beside each other where -parallel does not say otherwise.
-const storiesAtOnce = 4
+const storiesAtOnce = 6
 
 // earshot prepares a run of the program on a data folder, every address on a free port. Nothing is cached for named queries, which
 // takes a tenth of the time, but where a test says so.
