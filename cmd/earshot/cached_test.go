@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // refreshes is how often a node has made its cache, and how often it could not, by its own word.
@@ -46,7 +45,7 @@ func TestNamedQueriesTellOfNowWhateverIsCached(t *testing.T) {
 		if code, answer, err := post(r.Gateway+"/v1/feedback", "application/json", []byte(body)); err != nil || code != http.StatusAccepted {
 			t.Fatalf("feedback: %d %s %v", code, answer, err)
 		}
-		eventually(t, "it is stored", time.Minute, func() bool { return ask(t, dir, "SELECT count() FROM feedback") == fmt.Sprint(said) })
+		eventually(t, "it is stored", func() bool { return ask(t, dir, "SELECT count() FROM feedback") == fmt.Sprint(said) })
 	}
 	due := func(args ...string) (rows int, stderr string) {
 		t.Helper()
@@ -59,7 +58,7 @@ func TestNamedQueriesTellOfNowWhateverIsCached(t *testing.T) {
 	say()
 	cached := func(what string, want int) {
 		t.Helper()
-		eventually(t, what, 5*time.Minute, func() bool { // nine times as long as making it takes, beside other tests
+		eventually(t, what, func() bool { // nine times as long as making it takes, beside other tests
 			n, stderr := due("--max-age", "1h")
 			ok, _ := refreshes(t, r)
 			return n == want && stderr == "" && ok != "0"

@@ -133,7 +133,7 @@ func (s *eraseStory) plant() {
 			s.t.Fatal(err)
 		}
 	}
-	eventually(s.t, "everything is stored", time.Minute, func() bool {
+	eventually(s.t, "everything is stored", func() bool {
 		return ask(s.t, s.dir, "SELECT count() FROM feedback") == "313"
 	})
 }
@@ -179,12 +179,12 @@ func TestErasedCustomerLeavesNoByteOnDisk(t *testing.T) {
 	s.start()
 	s.plant()
 	s.balanced("before")
-	eventually(t, "it is planted in the cache", 5*time.Minute, func() bool {
+	eventually(t, "it is planted in the cache", func() bool {
 		return ask(t, s.dir, "SELECT count() FROM system.tables WHERE database = 'earshot_cache' AND name = 'open_waits'") == "1" &&
 			ask(t, s.dir, "SELECT countIf(position(text, '"+s.marker+"') > 0) > 0 FROM earshot_cache.open_waits") == "1"
 	})
 	for _, part := range []string{"nats/jetstream/$G/streams/FEEDBACK_0", "nats/jetstream/$G/streams/OUTCOMES", "nats/jetstream/$G/streams/DEADLETTERS", "clickhouse/store"} {
-		eventually(t, "it is planted in "+part, 20*time.Second, func() bool { // files move while they are looked at
+		eventually(t, "it is planted in "+part, func() bool { // files move while they are looked at
 			return slices.ContainsFunc(traces(t, s.dir, s.customer, s.marker), func(f string) bool { return strings.HasPrefix(f, part) })
 		})
 	}
@@ -212,7 +212,7 @@ func TestErasedCustomerLeavesNoByteOnDisk(t *testing.T) {
 	if _, stderr, code := output(t, earshot(t, s.dir, "erase", "--tenant", "acme", "--customer", s.customer, "--wait", "0")); code != 0 {
 		t.Fatalf("erase: %s", stderr)
 	}
-	eventually(t, "the erasure has begun", time.Minute, func() bool { return strings.Contains(s.node.log.String(), "erasing a customer") })
+	eventually(t, "the erasure has begun", func() bool { return strings.Contains(s.node.log.String(), "erasing a customer") })
 	s.node.kill()
 	s.silent("the log of the node", s.node.log.String())
 
@@ -256,7 +256,7 @@ func TestErasedCustomerLeavesNoByteOnDisk(t *testing.T) {
 	own := fmt.Sprintf(`,"customer_id":%q`, s.customer)
 	s.say("own-3", "feedback.received", "sent again "+s.marker, own)
 	s.say("new-1", "feedback.received", "I am back.", own)
-	eventually(t, "the new event is stored", time.Minute, func() bool {
+	eventually(t, "the new event is stored", func() bool {
 		return ask(t, s.dir, "SELECT count() FROM feedback_current WHERE source = '/test/erase'") == "1"
 	})
 	s.balanced("after a new beginning")
@@ -279,7 +279,7 @@ func TestEraseOutlivesTheNode(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cmd.Process.Kill() })
-	eventually(t, "the request is stored", time.Minute, func() bool {
+	eventually(t, "the request is stored", func() bool {
 		return ask(t, s.dir, "SELECT count() FROM feedback WHERE kind = 'customer.erase.requested'") == "1"
 	})
 	s.node.kill()
@@ -363,7 +363,7 @@ func TestNothingThatIsSaidAndNoSecretIsPrinted(t *testing.T) {
 	if _, err := nc.RequestMsg(m, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the dead letter is there", time.Minute, func() bool {
+	eventually(t, "the dead letter is there", func() bool {
 		stdout, _, _ := output(t, earshot(t, s.dir, "dlq", "list"))
 		return strings.Contains(stdout, "parse_error")
 	})

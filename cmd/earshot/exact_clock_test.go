@@ -208,7 +208,7 @@ func TestExactClockRunsBackwards(t *testing.T) {
 			ended <- worker.New(worker.Config{Log: backwards{shard}, Store: store, Classifier: classifier, Keyer: keyer, Logger: zerolog.Nop(),
 				BatchRows: 50, Linger: time.Millisecond, Idle: 50 * time.Millisecond, DedupCapacity: 1}).Run(ctx)
 		}()
-		eventually(t, "the round is stored", time.Minute, func() bool { return o.ledger().Hi == uint64(2*size*(round+1)) })
+		eventually(t, "the round is stored", func() bool { return o.ledger().Hi == uint64(2*size*(round+1)) })
 		cancel()
 		o.must(<-ended)
 		shard.Close()

@@ -61,9 +61,9 @@ func TestExactDiskFullOfEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	freed := time.Now()
-	eventually(t, "202 after the disk was made larger", 30*time.Second, func() bool { return s.send(100) })
+	eventually(t, "202 after the disk was made larger", func() bool { return s.send(100) })
 	t.Logf("accepted again %v after there was room", time.Since(freed).Round(time.Millisecond))
-	eventually(t, "ready again", 30*time.Second, func() bool { code, _ := readiness(t, up); return code == http.StatusOK })
+	eventually(t, "ready again", func() bool { code, _ := readiness(t, up); return code == http.StatusOK })
 	settle(t, dir)
 	judgeTable(t, up.Clickhouse, "earshot", s.accepted, s.sent, s.hour).report(t, "disk full of events, then made larger", 1)
 	up.stop()

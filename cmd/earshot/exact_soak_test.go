@@ -141,7 +141,7 @@ func (s *soak) fill() {
 	}
 	f.Close()
 	full := time.Now()
-	eventually(s.t, "503 on a full disk", 2*time.Minute, func() bool {
+	eventually(s.t, "503 on a full disk", func() bool {
 		s.p.send(50)
 		return s.p.refused > refused+2 && time.Since(full) > long(5*time.Second, 45*time.Second)
 	})
@@ -149,7 +149,7 @@ func (s *soak) fill() {
 		s.t.Fatal(err)
 	}
 	freed := time.Now()
-	eventually(s.t, "202 after there is room again", 2*time.Minute, func() bool { return s.p.send(50) })
+	eventually(s.t, "202 after there is room again", func() bool { return s.p.send(50) })
 	s.t.Logf("full disk: %d requests refused, accepted again %v after there was room", s.p.refused-refused, time.Since(freed).Round(time.Millisecond))
 	for line := range strings.Lines(s.up.log.String()) {
 		if strings.Contains(line, `"component":"broker"`) {

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -111,20 +110,10 @@ func (o *outside) ledger() schemas.Checkpoint {
 	return *l.Checkpoint
 }
 
-// eventually waits for something that must come.
-func eventually(t *testing.T, what string, within time.Duration, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, within)
-		}
-	}
-}
-
 // settle waits until the workers have dealt with the whole log and returns the balance, which must be exact.
 func settle(t *testing.T, dir string, env ...string) balance {
 	t.Helper()
-	cmd := earshot(t, dir, "reconcile", "--json", "--wait", "5m")
+	cmd := earshot(t, dir, "reconcile", "--json", "--wait", patience.String())
 	cmd.Env = append(cmd.Env, env...)
 	stdout, stderr, code := output(t, cmd)
 	var b balance

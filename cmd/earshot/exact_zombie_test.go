@@ -52,14 +52,14 @@ func TestExactWorkersThatComeBackAsZombies(t *testing.T) {
 	for round := range rounds {
 		stopped := workers[round%2]
 		at := position()
-		eventually(t, "work before the stop", time.Minute, func() bool { return position() > at })
+		eventually(t, "work before the stop", func() bool { return position() > at })
 		time.Sleep(time.Duration(rng.IntN(100_000)) * time.Microsecond)
 		before := zombies(stopped)
 		if err := stopped.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		at = position()
-		eventually(t, "the other takes over", time.Minute, func() bool { return position() > at+2000 })
+		eventually(t, "the other takes over", func() bool { return position() > at+2000 })
 		if err := stopped.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}

@@ -271,7 +271,7 @@ const batchType = "application/cloudevents-batch+json"
 // reconciled runs 'earshot reconcile --json' on the folder.
 func reconciled(t *testing.T, dir string) balance {
 	t.Helper()
-	stdout, stderr, code := output(t, earshot(t, dir, "reconcile", "--json"))
+	stdout, stderr, code := output(t, earshot(t, dir, "reconcile", "--json", "--wait", patience.String()))
 	var b balance
 	if err := json.Unmarshal([]byte(stdout), &b); err != nil {
 		t.Fatalf("reconcile (code %d) printed no JSON: %v\n%s%s", code, err, stdout, stderr)
@@ -280,6 +280,19 @@ func reconciled(t *testing.T, dir string) balance {
 		t.Errorf("reconcile says exact %v and exits with %d", b.Exact, code)
 	}
 	return b
+}
+
+// patience is how long stories wait for what must come, on a busy machine and with the race detector: what takes longer will not come.
+const patience = 5 * time.Minute
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
 }
 
 // ask runs 'earshot query' and returns the answer as tab-separated text.

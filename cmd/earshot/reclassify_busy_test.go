@@ -162,7 +162,7 @@ func done(t *testing.T, dir, faults string, args ...string) (r reclassified) {
 // counted holds the live generation against what was accepted, and reconcile against both.
 func (b *busy) counted(events int) {
 	b.t.Helper()
-	stdout, stderr, code := output(b.t, withShards(earshot(b.t, b.dir, "reconcile", "--json")))
+	stdout, stderr, code := output(b.t, withShards(earshot(b.t, b.dir, "reconcile", "--json", "--wait", patience.String())))
 	var got balance
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 || !got.Exact || got.Stored != uint64(events) {
 		b.t.Fatalf("reconcile (code %d) says %s%s, want %d events stored and exact", code, stdout, stderr, events)

@@ -75,7 +75,7 @@ func putBack(t *testing.T, what, folder string, arguments []string) {
 	send(700, 1200) // 801 in the log, where the ledger has dealt with 701
 
 	up = startUp(t, dir)
-	eventually(t, "the shard halts", 20*time.Second, func() bool {
+	eventually(t, "the shard halts", func() bool {
 		resp, err := http.Get(up.Gateway + "/readyz")
 		if err != nil {
 			return false

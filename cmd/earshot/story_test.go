@@ -119,7 +119,7 @@ func checkInsights(t *testing.T, server string, want int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		st, err := js.Stream(ctx, schemas.InsightsStream)
@@ -203,19 +203,15 @@ func TestAHaltedShardIsNotReady(t *testing.T) {
 	}
 	up.kill()
 	up = startUp(t, dir)
-	for range 200 {
+	eventually(t, "/readyz says that the shard is halted", func() bool {
 		resp, err := http.Get(up.Gateway + "/readyz?verbose")
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer resp.Body.Close()
 		answer, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(answer), "was committed with 10 rows") {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Error("/readyz is green although the shard is halted")
+		return resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(answer), "was committed with 10 rows")
+	})
 }
 
 // A node that is killed while it starts, or while it brings the schema up to date, starts again at once.
