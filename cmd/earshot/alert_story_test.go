@@ -78,7 +78,7 @@ func (p *pager) taken() []page {
 // wait waits until so many pages were taken.
 func (p *pager) wait(n int) []page {
 	p.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if got := p.taken(); len(got) >= n {
 			return got
 		}
@@ -289,7 +289,7 @@ func TestRulesAndReceiversAreReadAgain(t *testing.T) {
 	}
 	logged := func(text string) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); !strings.Contains(up.log.String(), text); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(patience); !strings.Contains(up.log.String(), text); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("the log does not say %q:\n%s", text, up.log.String())
 			}
@@ -330,7 +330,7 @@ func TestAnAlertThatNobodyTookIsADeadLetter(t *testing.T) {
 	dlq := func(want string, args ...string) {
 		t.Helper()
 		var stdout, stderr string
-		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 			if stdout, stderr, _ = output(t, earshot(t, dir, append([]string{"dlq"}, args...)...)); strings.Contains(stdout+stderr, want) {
 				return
 			}
@@ -430,13 +430,13 @@ type shown struct {
 func (am *alertmanager) until(what string, holds func([]shown) bool) []shown {
 	am.t.Helper()
 	var list []shown
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		list = nil
 		if am.get("/alerts", &list); holds(list) {
 			return list
 		}
 	}
-	am.t.Fatalf("%s: not within two minutes: %+v", what, list)
+	am.t.Fatalf("%s: not within %v: %+v", what, patience, list)
 	return nil
 }
 
@@ -461,7 +461,7 @@ func TestARealAlertmanagerUnderstands(t *testing.T) {
 		Labels map[string]string
 		Alerts []shown
 	}
-	for end := time.Now().Add(time.Minute); len(groups) != 2 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(groups) != 2 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		am.get("/alerts/groups", &groups)
 	}
 	if len(groups) != 2 || groups[0].Labels["tenant"] == groups[1].Labels["tenant"] {

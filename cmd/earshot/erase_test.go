@@ -289,7 +289,7 @@ func TestEraseOutlivesTheNode(t *testing.T) {
 		if err != nil || !strings.Contains(stdout.String(), "erased: 2 rows") {
 			t.Errorf("the command ended with %v: %s%s", err, stdout.String(), stderr.String())
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("the command still waits")
 	}
 

@@ -92,7 +92,7 @@ func (f *feed) disturb(up **running, dir string, i injection) (injected, restart
 			injected++
 		}
 	}
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(patience)
 	for wellBefore := false; ; {
 		select {
 		case <-(*up).done:

@@ -264,7 +264,7 @@ func publishedOutcomes(t *testing.T, url string) (insights, dead map[string]int)
 	dead = countMessages(ctx, t, js, schemas.DeadSubjects, func(m jetstream.Msg) string { return string(m.Data()) })
 	for stream, want := range map[string]int{schemas.InsightsStream: sumOf(insights), schemas.DeadLettersStream: sumOf(dead)} {
 		n, began := -1, time.Now()
-		for n < want && time.Since(began) < time.Minute {
+		for n < want && time.Since(began) < patience {
 			st, err := js.Stream(ctx, stream)
 			if err != nil {
 				t.Fatal(err)

@@ -56,7 +56,7 @@ func (s *tracer) detach() []call {
 	s.cmd.Process.Signal(syscall.SIGINT)
 	select {
 	case <-s.done:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		s.t.Fatalf("strace does not let go: %s", s.errs)
 	}
 	f, err := os.Open(s.file)

@@ -103,7 +103,7 @@ func TestReclassifySwitchIsFinishedByTheNode(t *testing.T) {
 				b.again()
 			}
 			want := fmt.Sprint(1 + rounds)
-			for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 				got, err := b.query("SELECT any(generation) FROM feedback_current")
 				if err == nil && got == want && released(t, b.dir) {
 					break
