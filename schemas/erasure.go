@@ -57,6 +57,7 @@ type Revision struct {
 	Ref      string  // source#id of what it changes or takes back; empty where it was said first
 	Gone     EventID // what was said first, of a row that was emptied because that was taken back; zero of others
 	Kind     Kind
+	First    First // of a change, what it has taken over; of what was superseded, the kind it had
 	Said     time.Time
 	Received time.Time
 }
@@ -64,6 +65,20 @@ type Revision struct {
 // Edit says whether the version was said in another's place. One that was superseded has kept what it names.
 func (r *Revision) Edit() bool {
 	return r.Kind == FeedbackUpdated || r.Kind == Superseded && r.Ref != ""
+}
+
+// First is what was said first, as far as a change is told of it: where it is, and when, in Unix milliseconds, what it was.
+type First struct {
+	Ref  string // source#id
+	At   int64
+	Kind Kind // empty: not known, because it was superseded by a program that did not keep it
+}
+
+// Adoption is a change that is to take over what it does not say itself from what was said first: when it was said, what kind
+// of event it was, and where it belongs.
+type Adoption struct {
+	Trace
+	First EventID // what was said first
 }
 
 // Withdrawal is a row that is to be emptied because what was said first was taken back.

@@ -34,7 +34,8 @@ type Row struct {
 	Seq         uint64
 	Generation  uint32 // of the classification, from 1
 	ReceivedAt  time.Time
-	Digest      uint64 // of everything above; the sum over a part proves what was stored
+	Digest      uint64            // of everything above; the sum over a part proves what was stored
+	First       map[string]string // of a change, what it took over from what was said first; see the column said_first. nil: nothing
 }
 
 // Plan is what a worker says it is about to insert, before it does. Once a plan is stored, the range it names is either

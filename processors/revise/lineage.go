@@ -76,6 +76,20 @@ func (l *lineage) least(in *schemas.Revision) schemas.EventID {
 	}
 }
 
+// strange says whether a version is a change that has not been told yet what was said first was. Only what is there, and is no
+// change itself, can tell.
+func (l *lineage) strange(v *schemas.Revision, root schemas.EventID) bool {
+	first := l.by[root]
+	if !v.Edit() || first == nil || first.Edit() || first.Kind == schemas.Erased || first.Kind == schemas.FeedbackDeleted {
+		return false
+	}
+	kind := first.Kind
+	if kind == schemas.Superseded {
+		kind = first.First.Kind
+	}
+	return v.First != schemas.First{Ref: first.Name, At: first.Said.UnixMilli(), Kind: kind}
+}
+
 // rooted says whether what was said first is there, of whatever bears a name.
 func (l *lineage) rooted(tenant, ref string) bool {
 	source, id, ok := schemas.ParseRef(ref)

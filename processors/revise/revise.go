@@ -3,7 +3,7 @@
 // An event passes through here after it was stored. feedback.updated and feedback.deleted are rows of their own, like every
 // event; they name the event that they change, which may be a change itself. [Reviser.Step] finds the ones that came in,
 // gathers everything that was said in the place of the same first event, and lets the newest count: the others are marked as
-// superseded. After a deletion nothing counts, whatever was said when and came in before or after it: all are emptied. No row
+// superseded, and the newest is told what was said first was, so that clocks and threads take it for that, with new words. After a deletion nothing counts, whatever was said when and came in before or after it: all are emptied. No row
 // is added or removed, so the books stay as they were, and the marks follow from the rows alone, in any order of arrival:
 // whoever is cut off does the same again. The view of the rows that count leaves marked ones out.
 //
@@ -33,6 +33,8 @@ type Table interface {
 	Versions(ctx context.Context, generation uint32, refs []schemas.Revision) ([]schemas.Revision, error)
 	// Supersede marks rows as no longer counting.
 	Supersede(ctx context.Context, rows []schemas.Trace) error
+	// Adopt lets changes take over, from what was said first, when and where that was and of what kind.
+	Adopt(ctx context.Context, generation uint32, rows []schemas.Adoption) error
 	// TakeBack takes everything out of rows but their places and the identity of what was said first.
 	TakeBack(ctx context.Context, rows []schemas.Withdrawal) error
 }
@@ -127,8 +129,12 @@ func (r *Reviser) settle(ctx context.Context, live uint32, refs []schemas.Revisi
 	l := newLineage(versions)
 	var old []schemas.Trace
 	var gone []schemas.Withdrawal
+	var adopted []schemas.Adoption
 	for family, own := range l.families() {
-		o, g := losers(own)
+		newest, o, g := losers(own)
+		if newest != nil && l.strange(newest, family.root) {
+			adopted = append(adopted, schemas.Adoption{Trace: newest.Trace, First: family.root})
+		}
 		old = append(old, o...)
 		for _, trace := range g {
 			gone = append(gone, schemas.Withdrawal{Trace: trace, First: family.root})
@@ -145,6 +151,11 @@ func (r *Reviser) settle(ctx context.Context, live uint32, refs []schemas.Revisi
 			r.waiting[k] = ref
 		}
 	}
+	if len(adopted) > 0 { // before the old ones are marked: meanwhile the same is there twice, and not in two places
+		if err := r.table.Adopt(ctx, live, adopted); err != nil {
+			return 0, err
+		}
+	}
 	if len(old) > 0 {
 		if err := r.table.Supersede(ctx, old); err != nil {
 			return 0, err
@@ -159,8 +170,9 @@ func (r *Reviser) settle(ctx context.Context, live uint32, refs []schemas.Revisi
 }
 
 // losers are the versions of one event that count no longer and are not marked yet: after a deletion all, else all but the
-// newest, by when it was said, then by when it was received. What was said first is never newer than a change of it.
-func losers(versions []schemas.Revision) (old, gone []schemas.Trace) {
+// newest, by when it was said, then by when it was received. What was said first is never newer than a change of it. newest
+// is nil after a deletion, and where there is one version only.
+func losers(versions []schemas.Revision) (newest *schemas.Revision, old, gone []schemas.Trace) {
 	deleted := slices.ContainsFunc(versions, func(v schemas.Revision) bool {
 		return v.Kind == schemas.FeedbackDeleted || v.Gone != (schemas.EventID{})
 	})
@@ -169,12 +181,12 @@ func losers(versions []schemas.Revision) (old, gone []schemas.Trace) {
 		for _, v := range versions {
 			gone = append(gone, v.Trace)
 		}
-		return nil, gone
+		return nil, nil, gone
 	}
 	if len(versions) < 2 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	newest := slices.MaxFunc(versions, func(a, b schemas.Revision) int {
+	last := slices.MaxFunc(versions, func(a, b schemas.Revision) int {
 		edit := func(v *schemas.Revision) int {
 			if v.Edit() {
 				return 1
@@ -184,9 +196,9 @@ func losers(versions []schemas.Revision) (old, gone []schemas.Trace) {
 		return cmp.Or(cmp.Compare(edit(&a), edit(&b)), a.Said.Compare(b.Said), a.Received.Compare(b.Received), cmp.Compare(a.Seq, b.Seq))
 	})
 	for _, v := range versions {
-		if v.Trace != newest.Trace && v.Kind != schemas.Superseded {
+		if v.Trace != last.Trace && v.Kind != schemas.Superseded {
 			old = append(old, v.Trace)
 		}
 	}
-	return old, nil
+	return &last, old, nil
 }

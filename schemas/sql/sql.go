@@ -49,6 +49,7 @@ func Tables() []Object {
 		object(26, "tables/calendars.sql"),
 		object(27, "tables/calendar_hours.sql"),
 		object(32, "tables/customer_key_versions.sql"),
+		object(33, "tables/feedback.said_first.sql"),
 	}
 }
 

@@ -84,6 +84,7 @@ var columns = [...]column{
 	texts("event_ref", func(r *schemas.Row) *string { return &r.Event.Data.EventRef }),
 	words("axis", func(r *schemas.Row) *string { return &r.Event.Data.Axis }),
 	words("new_value", func(r *schemas.Row) *string { return &r.Event.Data.NewValue }),
+	pairs("said_first", func(r *schemas.Row) *map[string]string { return &r.First }),
 	words("polarity", func(r *schemas.Row) *schemas.Polarity { return &r.Labels.Polarity }),
 	words("sentiment", func(r *schemas.Row) *schemas.Sentiment { return &r.Labels.Sentiment }),
 	judged("score", func(l *schemas.Labels) *float32 { return &l.Score }),

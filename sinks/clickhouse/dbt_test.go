@@ -40,7 +40,7 @@ func dbtSources(t *testing.T) string {
 		columns[row["object"].(string)] = append(columns[row["object"].(string)], row)
 	}
 	objects := append(sql.Tables(), sql.Views()...)
-	slices.SortFunc(objects, func(x, y sql.Object) int { return strings.Compare(x.Name, y.Name) })
+	slices.SortStableFunc(objects, func(x, y sql.Object) int { return strings.Compare(x.Name, y.Name) })
 	for _, o := range objects {
 		if len(columns[o.Name]) == 0 {
 			continue // a change of a table, not a table

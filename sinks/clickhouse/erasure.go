@@ -87,10 +87,6 @@ func (s *Store) TakeBack(ctx context.Context, rows []schemas.Withdrawal) error {
 }
 
 func (s *Store) takeBack(ctx context.Context, rows []schemas.Withdrawal) error {
-	type stream struct {
-		epoch string
-		shard int
-	}
 	by := map[stream][]schemas.Withdrawal{}
 	for _, r := range rows {
 		k := stream{r.Epoch, r.Shard}
@@ -114,18 +110,20 @@ func (s *Store) takeBack(ctx context.Context, rows []schemas.Withdrawal) error {
 	return nil
 }
 
-// Supersede marks rows of all classifications as no longer counting. They keep their words. Edits, and they alone, keep what
-// they name; see [schemas.Revision.Edit].
+// Supersede marks rows of all classifications as no longer counting. They keep their words, and what was said first keeps its
+// kind elsewhere. Edits, and they alone, keep what they name; see [schemas.Revision.Edit].
 func (s *Store) Supersede(ctx context.Context, rows []schemas.Trace) error {
-	return wrap("mark rows as superseded", s.alter(ctx, fmt.Sprintf("kind = %s, event_ref = if(kind IN (%s, %[1]s), event_ref, '')",
+	return wrap("mark rows as superseded", s.alter(ctx, fmt.Sprintf("kind = %s, event_ref = if(kind IN (%s, %[1]s), event_ref, ''), said_first = if(kind IN (%[2]s, %[1]s), said_first, map('kind', toString(kind)))",
 		literal(string(schemas.Superseded)), literal(string(schemas.FeedbackUpdated))), rows))
 }
 
+// stream is one making of a shard's stream.
+type stream struct {
+	epoch string
+	shard int
+}
+
 func (s *Store) alter(ctx context.Context, sets string, rows []schemas.Trace) error {
-	type stream struct {
-		epoch string
-		shard int
-	}
 	by := map[stream][]string{}
 	for _, r := range rows {
 		k := stream{r.Epoch, r.Shard}

@@ -117,7 +117,7 @@ func (h threadHistory) threads() []*told {
 		}
 		places[i] = p
 		key := e.Tenant + "/" + p.own
-		if p.named != "" && (first[key] == nil || e.Time.Before(first[key].Event.Time)) {
+		if e.Kind != schemas.SurveySent && p.named != "" && (first[key] == nil || e.Time.Before(first[key].Event.Time)) {
 			first[key], named[key] = &h[i], p.named
 		}
 	}

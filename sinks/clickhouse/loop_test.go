@@ -228,6 +228,7 @@ func TestClocksAndLoopMatchTheOracle(t *testing.T) {
 	for lo := 0; lo < len(h); lo += 700 {
 		h[lo:min(lo+700, len(h))].store(t, s)
 	}
+	h = h.revised(t, s)
 	merge(t, s)
 	for _, table := range []string{"calendars", "calendar_hours"} {
 		if err := clickhouse.Exec(t.Context(), s, "OPTIMIZE TABLE "+table+" FINAL"); err != nil {

@@ -22,6 +22,7 @@ func TestRowsAreReadBackAsTheyWereWritten(t *testing.T) {
 			fill(rnd, reflect.ValueOf(&rows[i].Event.Data).Elem(), 1+i%3)
 			rows[i].Event.Data.PromiseDue = pick(rnd, "", "2026-12-01T08:00:00Z", "2026-12-01T09:00:00.25Z")
 			rows[i].Event.TraceParent = pick(rnd, "", "00-1-2-01")
+			rows[i].First = pick(rnd, nil, map[string]string{"ref": "/t#1", "kind": "case.opened"})
 		}
 		rows[i].Seal(nil)
 	}

@@ -24,7 +24,8 @@ func (s *Store) CountRevisions(ctx context.Context, generation uint32) (n uint64
 }
 
 // revisionColumns are what a revision is read from.
-const revisionColumns = "epoch, shard, seq, event_id, tenant, source, if(source_event_id = '', '', concat(source, '#', source_event_id)), channel, event_ref, kind, occurred_at, received_at"
+const revisionColumns = "epoch, shard, seq, event_id, tenant, source, if(source_event_id = '', '', concat(source, '#', source_event_id)), channel, event_ref, kind, occurred_at, received_at, " +
+	"said_first['ref'], toInt64OrZero(said_first['occurred_at']), said_first['kind']"
 
 // Revisions lists the changes and deletions of a generation that the log received since a time.
 func (s *Store) Revisions(ctx context.Context, generation uint32, since time.Time) ([]schemas.Revision, error) {
@@ -135,9 +136,10 @@ func (s *Store) revisions(ctx context.Context, query string) (out []schemas.Revi
 		var r schemas.Revision
 		var shard uint16
 		var id uuid.UUID
-		var kind string
-		err := row.Scan(&r.Epoch, &shard, &r.Seq, &id, &r.Tenant, &r.Source, &r.Name, &r.Channel, &r.Ref, &kind, &r.Said, &r.Received)
-		r.Shard, r.ID, r.Kind = int(shard), schemas.EventID(id), schemas.Kind(kind)
+		var kind, firstKind string
+		err := row.Scan(&r.Epoch, &shard, &r.Seq, &id, &r.Tenant, &r.Source, &r.Name, &r.Channel, &r.Ref, &kind, &r.Said, &r.Received,
+			&r.First.Ref, &r.First.At, &firstKind)
+		r.Shard, r.ID, r.Kind, r.First.Kind = int(shard), schemas.EventID(id), schemas.Kind(kind), schemas.Kind(firstKind)
 		if r.Kind == schemas.Erased {
 			if first, err := uuid.Parse(strings.TrimPrefix(r.Ref, goneMark)); err == nil {
 				r.Gone = schemas.EventID(first)

@@ -103,6 +103,19 @@ func filler[T any](get func(*schemas.Row) T) func(*slab, []schemas.Row, driver.B
 	}
 }
 
+// pairs is a column of words by name, which hardly any row has.
+func pairs(name string, at func(*schemas.Row) *map[string]string) column {
+	return column{name, "Map(String, String)",
+		filler(func(r *schemas.Row) map[string]string { return *at(r) }),
+		func(r *schemas.Row) bool { return len(*at(r)) == 0 },
+		reads(func(r *schemas.Row, m map[string]string) {
+			if len(m) > 0 { // what is absent stays nil
+				*at(r) = m
+			}
+		}),
+	}
+}
+
 // identities is a column of event identities.
 func identities(name string, at func(*schemas.Row) *schemas.EventID) column {
 	return column{name, "UUID",

@@ -1,0 +1,47 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/earshot/earshot/schemas"
+)
+
+// firstly is what a change takes over from the row of what was said first, as the column said_first holds it; what is empty is left out.
+// The kind of a row that was superseded is in its own column said_first.
+const firstly = "mapFilter((k, v) -> v != '', map(" +
+	"'ref', concat(source, '#', source_event_id), 'occurred_at', toString(toUnixTimestamp64Milli(occurred_at)), 'kind', if(kind = 'superseded', said_first['kind'], toString(kind)), " +
+	"'actor_kind', toString(actor_kind), 'visibility', toString(visibility), 'case_id', case_id, 'conversation_id', conversation_id, " +
+	"'correlation_id', correlation_id, 'causation_id', causation_id, 'product_id', product_id, 'verdict', toString(verdict), 'outcome', toString(outcome), " +
+	"'promise_due', ifNull(toString(toUnixTimestamp64Milli(promise_due)), ''), 'decision_text', decision_text))"
+
+// Adopt lets changes, in all classifications, take over from what was said first what they do not say themselves. generation is
+// one in which both are. The statement, which the server writes down, names places and identities only: what is taken over is
+// read by the server. Doing it again changes nothing.
+func (s *Store) Adopt(ctx context.Context, generation uint32, rows []schemas.Adoption) error {
+	by := map[stream][]schemas.Adoption{}
+	for _, r := range rows {
+		k := stream{r.Epoch, r.Shard}
+		by[k] = append(by[k], r)
+	}
+	for _, own := range by {
+		for chunk := range slices.Chunk(own, withdrawChunk/2) { // each identity stands there twice
+			traces := make([]schemas.Trace, len(chunk))
+			seqs, firsts := make([]string, len(chunk)), make([]string, len(chunk))
+			for i, r := range chunk {
+				traces[i], seqs[i], firsts[i] = r.Trace, fmt.Sprint(r.Seq), literal(r.First.String())
+			}
+			list := strings.Join(firsts, ", ")
+			err := s.alter(ctx, fmt.Sprintf("said_first = (SELECT mapFromArrays(groupArray(event_id), groupArray(taken)) FROM (SELECT event_id, %s AS taken FROM %s WHERE generation = %d AND event_id IN (%s) AND kind != %s LIMIT 1 BY event_id))[toUUID(transform(seq, [%s], [%s], %s))]",
+				firstly, table, generation, list, literal(string(schemas.Erased)), strings.Join(seqs, ", "), list, literal(uuid.Nil.String())), traces)
+			if err != nil {
+				return wrap("let changes take over what was said first", err)
+			}
+		}
+	}
+	return nil
+}
