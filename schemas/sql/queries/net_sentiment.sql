@@ -1,6 +1,7 @@
 -- Do customers say more good than bad: positive less negative in percent of all that were said, with the 95 % interval
 -- (adjusted Wald), of whole texts or of each element, facet or virtue of service. A text counts once for each part it
--- speaks of, however often it does.
+-- speaks of, however often it does. Who gave a rating without words counts among the texts, by the rating; who gave neither does
+-- not.
 -- param tenant String = : whose customers; empty: everybody's, each apart
 -- param by String = all: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
 -- param split String = : a figure for each value of channel, product, language or stage; empty: one for all

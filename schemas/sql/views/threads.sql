@@ -8,8 +8,9 @@
 --
 -- A mark is 8 × the time in milliseconds + what happened: 1 a customer spoke, 2 a customer spoke and expects an answer, 3 the
 -- customer was answered in public by a person or was told, 4 the case was resolved, 5 the company reopened it. So marks sort
--- by time, and at the same millisecond a question before its answer before the end. Bots, systems and internal notes make no
--- mark; a case that a help desk's system opens counts as opened by the customer, one that an agent opens does not.
+-- by time, and at the same millisecond a question before its answer before the end. Bots, systems, internal notes and ratings of
+-- how a case went make no mark: who is still let down writes, or the case is reopened. A case that a
+-- help desk's system opens counts as opened by the customer, one that an agent opens does not.
 CREATE OR REPLACE VIEW threads
 (
     tenant LowCardinality(String) COMMENT 'Whose customers these are.',
@@ -81,8 +82,9 @@ FROM
                     kind = 'case.reopened' AND actor_kind IN ('agent', 'bot'), 5,
                     kind IN ('case.opened', 'case.reopened'), if(actor_kind IN ('customer', 'system'), 2, 0),
                     actor_kind != 'customer' OR kind IN ('agent.responded', 'decision.proposed', 'decision.made'), 0,
+                    kind = 'followup.rated', 0,
                     response_needed, 2,
-                    kind IN ('decision.answered', 'followup.rated'), 0,
+                    kind = 'decision.answered', 0,
                     1) AS mark,
                 indexOf(['decision.proposed', 'decision.answered', 'decision.made', 'case.resolved', 'customer.informed'], kind) AS rank,
                 actor_kind = 'customer' AND kind NOT IN ('agent.responded', 'decision.answered') AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure
