@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -97,7 +98,9 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 		rest.StringVar(&o.format, "format", o.format, "")
 		rest.BoolVar(&o.exact, "literal", o.exact, "")
 		rest.Var(o.params, "param", "")
-		if err := rest.Parse(args[1:]); err != nil || rest.NArg() > 0 {
+		if err := rest.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+			return err
+		} else if err != nil || rest.NArg() > 0 {
 			return usagef("takes one statement; quote it as one argument")
 		}
 		text = args[0]
