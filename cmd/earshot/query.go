@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -84,10 +83,8 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 		if named, err = earshotsql.Find(o.name); err != nil {
 			return usageError{err}
 		}
-		for name := range o.params {
-			if !slices.ContainsFunc(named.Params, func(p earshotsql.Param) bool { return p.Name == name }) {
-				return usagef("the query %s has no parameter %q; 'earshot query --list' shows what it takes", o.name, name)
-			}
+		if err := named.Check(o.params); err != nil { // before a server is started for it
+			return usagef("query %s: %w; 'earshot query --list' shows what it takes", o.name, err)
 		}
 	case o.name == "" && len(args) == 1:
 		text = args[0]

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,16 +41,14 @@ type Answer struct {
 // nothing has changed since; the views are otherwise, and also where the cache cannot be used for any other reason.
 func (s *Store) NamedWithin(ctx context.Context, q sql.Query, params map[string]string, maxAge time.Duration, format string, w io.Writer) (Answer, error) {
 	op := "run query " + q.Name
+	if err := q.Check(params); err != nil {
+		return Answer{}, refuse(op, "%w", err)
+	}
 	all := make(map[string]string, len(q.Params))
 	for _, p := range q.Params {
 		all[p.Name] = p.Default
 	}
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if _, ok := all[name]; !ok {
-			return Answer{}, refuse(op, "it has no parameter %q: it takes %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
-		}
-		all[name] = params[name]
-	}
+	maps.Copy(all, params)
 	if statement, ok := q.FromCache(all, s.cacheDatabase()); ok {
 		look, err := s.Cache(ctx)
 		if err == nil && look.Within(maxAge) {
