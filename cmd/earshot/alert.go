@@ -59,7 +59,7 @@ func alertFlags(env *environment, fs *flag.FlagSet, args []string) ([]string, er
 	for {
 		switch err := fs.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
-			return nil, errReported
+			return nil, err // which says it all by itself
 		case err != nil:
 			return nil, usageError{err}
 		}

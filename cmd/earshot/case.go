@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -60,15 +61,9 @@ func caseCommand() command {
 		},
 		run: func(ctx context.Context, env *environment, opts any, args []string) error {
 			given := opts.(map[string]string)
-			if len(args) > 2 { // the flag package ends at the first word, so the flags may come after the two
-				fs := flag.NewFlagSet("earshot case", flag.ContinueOnError)
-				fs.SetOutput(env.stderr)
-				later := caseCommand().flags(fs).(map[string]string)
-				if err := fs.Parse(args[2:]); err != nil {
-					return usageError{err}
-				}
-				maps.Copy(given, later)
-				args = append(args[:2:2], fs.Args()...)
+			args, err := caseWords(env.stderr, given, args)
+			if err != nil {
+				return err
 			}
 			if len(args) != 2 {
 				return usagef("takes a step and a case, such as: earshot case open c-17 --tenant acme")
@@ -76,6 +71,39 @@ func caseCommand() command {
 			return recordStep(ctx, env, args[0], args[1], given)
 		},
 	}
+}
+
+// caseWords takes the flags after the step, which may stand before the case and after it, into given and returns the words. What begins
+// with a dash is a flag and no case: a mistyped -h would be one for good. After -- it is a case.
+func caseWords(w io.Writer, given map[string]string, args []string) ([]string, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	words, rest := args[:1:1], args[1:]
+	c := caseCommand()
+	fs := flag.NewFlagSet("earshot case", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	later := c.flags(fs).(map[string]string)
+	for len(rest) > 0 { // the flag package ends at the first word
+		switch err := fs.Parse(rest); {
+		case errors.Is(err, flag.ErrHelp):
+			fs.SetOutput(w)
+			c.usage(fs)()
+			return nil, err
+		case err != nil:
+			return nil, usageError{err}
+		}
+		before := rest[:len(rest)-fs.NArg()]
+		if rest = fs.Args(); len(rest) == 0 {
+			break
+		}
+		if rest[0] == "-" && (len(before) == 0 || before[len(before)-1] != "--") { // which is a word for the flag package
+			return nil, usagef("- is no case")
+		}
+		words, rest = append(words, rest[0]), rest[1:]
+	}
+	maps.Copy(given, later)
+	return words, nil
 }
 
 // recordStep sends one step until it is answered for good.

@@ -112,6 +112,13 @@ func TestACaseIsRefusedWithAReason(t *testing.T) {
 	}{
 		{"no case", []string{"case", "open"}, exitUsage, "takes a step and a case"},
 		{"no number", []string{"case", "rate", "c-1", "--rating", "good"}, exitUsage, "is no number"},
+		{"a flag there is not", []string{"case", "open", "-c-1", "--url", "http://127.0.0.1:1"}, exitUsage, "not defined: -c-1"},
+		{"a flag there is not, before the case", []string{"case", "open", "--colour", "c-1"}, exitUsage, "not defined: -colour"},
+		{"a dash alone", []string{"case", "open", "-", "--url", "http://127.0.0.1:1"}, exitUsage, "- is no case"},
+		{"two cases", []string{"case", "open", "c-1", "c-2", "--url", "http://127.0.0.1:1"}, exitUsage, "takes a step and a case"},
+		{"a dash on purpose", []string{"case", "open", "--url", "http://127.0.0.1:1", "--", "-h"}, exitFailed, "/v1/cases/-h/open"},
+		{"flags before the case", []string{"case", "open", "--url", "http://127.0.0.1:1", "c-1"}, exitFailed, "/v1/cases/c-1/open"},
+		{"a text like a flag", []string{"case", "respond", "c-1", "--text", "-h", "--url", "http://127.0.0.1:1"}, exitFailed, "is the gateway running?"},
 		{"nobody there", []string{"case", "open", "c-1", "--url", "http://127.0.0.1:1"}, exitFailed, "is the gateway running?"},
 		{"no customer", []string{"customer"}, exitUsage, "takes one customer"},
 		{"no file", []string{"calendar", "check", "/nowhere/calendar.json"}, exitFailed, "no such file"},

@@ -130,6 +130,7 @@ func TestClassifyTakesWhatIsKnownOfTheText(t *testing.T) {
 func TestCommandsCalledWronglySaySoAndEndWithTwo(t *testing.T) {
 	for _, args := range []string{
 		"", "nonsense", "up now", "demo --onse", "query", "query --name nope", "query --name worst_themes --param foo=1",
+		"query --name csat --by bogus", "query --name csat --param tz=", "query --name net_sentiment --param of=bogus", "query --name themes --param limit=4294967296",
 		"query --param x SELECT", "evaluate", "evaluate --axis bogus x", "train", "adapt", "publish --batch 0 x", "publish", "process", "ingest", "config x",
 		"dlq", "dlq bury", "dlq list nonsense", "dlq list --state lost", "dlq show", "dlq show 0-1 0-2", "dlq replay", "dlq discard",
 		"dlq replay --file x 0-1 0-2", "dlq replay --header a=b 0-1", "dlq discard --state replayed", "dlq list --reason odd", "dlq list --since soon",

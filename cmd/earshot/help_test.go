@@ -21,6 +21,13 @@ func TestHelpOfEveryCommand(t *testing.T) {
 			t.Errorf("%s --help says %q", c.name, after.String())
 		}
 	}
+	for _, line := range []string{"case open -h", "case respond --help", "case open c-1 -h", "alert list -h", "themes list -h", "key create -h", "customer x -h", "query SELECT -h", "bench queries -h", "dlq list -h"} {
+		var said bytes.Buffer
+		t.Setenv("EARSHOT_DATA_DIR", dataFolder(t))
+		if code := run(strings.Fields(line), strings.NewReader(""), io.Discard, &said); code != exitOK || !strings.Contains(strings.ToLower(said.String()), "usage") {
+			t.Errorf("%s: exit code %d, %q", line, code, said.String())
+		}
+	}
 	for _, args := range [][]string{{"help", "nosuch"}, {"nosuch"}, nil} {
 		if code := run(args, strings.NewReader(""), io.Discard, io.Discard); code != exitUsage {
 			t.Errorf("%q: exit code %d, want %d", args, code, exitUsage)

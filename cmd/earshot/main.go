@@ -54,6 +54,9 @@ type environment struct {
 // usageError is a command called wrongly; it ends with exit code 2.
 type usageError struct{ error }
 
+// Unwrap returns what was wrong with the call.
+func (e usageError) Unwrap() error { return e.error }
+
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // errReported ends a command with exit code 1 when it has already said why.
@@ -97,10 +100,7 @@ func (c command) main(args []string, stdin io.Reader, stdout, stderr io.Writer) 
 	if c.flags != nil {
 		opts = c.flags(fs)
 	}
-	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), "usage: earshot %s\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.help)
-		fs.PrintDefaults()
-	}
+	fs.Usage = c.usage(fs)
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -117,7 +117,7 @@ func (c command) main(args []string, stdin io.Reader, stdout, stderr io.Writer) 
 	env := &environment{config: config, stdin: stdin, stdout: stdout, stderr: stderr}
 	var wrong usageError
 	switch err := c.run(ctx, env, opts, fs.Args()); {
-	case err == nil:
+	case err == nil, errors.Is(err, flag.ErrHelp): // help asked for after a word, and given
 		return exitOK
 	case errors.Is(err, errReported):
 		return exitFailed
@@ -127,6 +127,14 @@ func (c command) main(args []string, stdin io.Reader, stdout, stderr io.Writer) 
 	default:
 		fmt.Fprintf(stderr, "earshot %s: %v\n", c.name, err)
 		return exitFailed
+	}
+}
+
+// usage explains the command where the flags in fs print.
+func (c command) usage(fs *flag.FlagSet) func() {
+	return func() {
+		fmt.Fprintf(fs.Output(), "usage: earshot %s\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.help)
+		fs.PrintDefaults()
 	}
 }
 

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -83,10 +83,8 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 		if named, err = earshotsql.Find(o.name); err != nil {
 			return usageError{err}
 		}
-		for name := range o.params {
-			if !slices.ContainsFunc(named.Params, func(p earshotsql.Param) bool { return p.Name == name }) {
-				return usagef("the query %s has no parameter %q; 'earshot query --list' shows what it takes", o.name, name)
-			}
+		if err := named.Check(o.params); err != nil { // before a server is started for it
+			return usagef("query %s: %w; 'earshot query --list' shows what it takes", o.name, err)
 		}
 	case o.name == "" && len(args) == 1:
 		text = args[0]
@@ -97,7 +95,9 @@ func runQuery(ctx context.Context, env *environment, o *queryOptions, args []str
 		rest.StringVar(&o.format, "format", o.format, "")
 		rest.BoolVar(&o.exact, "literal", o.exact, "")
 		rest.Var(o.params, "param", "")
-		if err := rest.Parse(args[1:]); err != nil || rest.NArg() > 0 {
+		if err := rest.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+			return err
+		} else if err != nil || rest.NArg() > 0 {
 			return usagef("takes one statement; quote it as one argument")
 		}
 		text = args[0]

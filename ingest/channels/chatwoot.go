@@ -40,7 +40,7 @@ func chatwoot(d *Delivery) ([]schemas.Event, error) {
 	}
 	f := finds{d: d}
 	e := d.event("message/"+b.ID.String(), schemas.MessagePosted, "chat", when(b.CreatedAt.String()))
-	e.Data.SourceID, e.Data.SourceName, e.Data.ConversationID = b.Inbox.ID.String(), b.Inbox.Name.String(), b.Conversation.ID.String()
+	e.Data.SourceID, e.Data.SourceName, e.Data.ConversationID = b.Inbox.ID.String(), b.Inbox.Name.String(), d.local(b.Conversation.ID.String())
 	e.Data.CustomerID = d.scoped(b.Conversation.Contact.ID.String())
 	if b.ContentType == "input_csat" {
 		csat := &b.Attributes.Submitted.CSAT

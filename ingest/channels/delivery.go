@@ -68,6 +68,15 @@ func (d *Delivery) scoped(id string) string {
 	return d.Channel + ":" + id
 }
 
+// local names a case or conversation that has this name in one account only, such as ticket 17; "" stays "". Two help desks of a
+// tenant may both have one.
+func (d *Delivery) local(id string) string {
+	if id == "" {
+		return ""
+	}
+	return d.Channel + "/" + schemas.Token(d.Source) + ":" + id
+}
+
 // event begins an event of this delivery. An empty id becomes one made of the body, so that a repetition is still one.
 func (d *Delivery) event(id string, kind schemas.Kind, channel string, at time.Time) schemas.Event {
 	if id == "" {

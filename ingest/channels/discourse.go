@@ -39,7 +39,7 @@ func discourse(d *Delivery) ([]schemas.Event, error) {
 			continue
 		}
 		e := d.event("post/"+p.ID.String(), schemas.FeedbackReceived, "social", when(p.Created.String()))
-		e.Data.Text, e.Data.ConversationID = htmlText(p.Cooked), p.Topic.String()
+		e.Data.Text, e.Data.ConversationID = htmlText(p.Cooked), d.local(p.Topic.String())
 		if p.Number == "1" {
 			e.Data.Text = titled(p.Title.String(), e.Data.Text)
 		}

@@ -44,7 +44,7 @@ func freshdesk(d *Delivery) ([]schemas.Event, error) {
 		r := &list[i]
 		if w := r.Webhook; w != nil {
 			e := d.event("csat/"+w.TicketID.String(), schemas.RatingSubmitted, "support", d.Received)
-			e.Data.CaseID, e.Data.CustomerID, e.Data.Text = w.TicketID.String(), address(w.Email.String()), replyText(w.Comment.String())
+			e.Data.CaseID, e.Data.CustomerID, e.Data.Text = d.local(w.TicketID.String()), address(w.Email.String()), replyText(w.Comment.String())
 			rateWord(&e.Data, w.Rating.String())
 			if w.TicketID != "" && e.Data.Number != nil {
 				f.add(e)
@@ -55,7 +55,7 @@ func freshdesk(d *Delivery) ([]schemas.Event, error) {
 			continue
 		}
 		e := d.event("csat/"+r.ID.String(), schemas.RatingSubmitted, "support", when(r.Created.String()))
-		e.Data.CaseID, e.Data.CustomerID, e.Data.SourceID = r.TicketID.String(), d.scoped(r.UserID.String()), r.SurveyID.String()
+		e.Data.CaseID, e.Data.CustomerID, e.Data.SourceID = d.local(r.TicketID.String()), d.scoped(r.UserID.String()), r.SurveyID.String()
 		e.Data.AgentID, e.Data.TeamID, e.Data.Text = r.AgentID.String(), r.GroupID.String(), r.Feedback.String()
 		e.Data.SubmissionID, e.Data.FieldID = r.ID.String(), "default_question"
 		rateFreshdesk(&e.Data, r.Ratings["default_question"])

@@ -55,7 +55,7 @@ func intercom(d *Delivery) ([]schemas.Event, error) {
 		if e.Data.Number == nil {
 			return nil, nil
 		}
-		e.Data.Text, e.Data.ConversationID, e.Data.AgentID = htmlText(r.Remark.String()), conversation, r.Teammate.ID.String()
+		e.Data.Text, e.Data.ConversationID, e.Data.AgentID = htmlText(r.Remark.String()), d.local(conversation), r.Teammate.ID.String()
 		e.Data.CustomerID = first(r.Contact.External.String(), d.scoped(r.Contact.ID.String()))
 		f.add(e)
 	case "conversation.user.created":
@@ -70,7 +70,7 @@ func intercom(d *Delivery) ([]schemas.Event, error) {
 
 func (f *finds) addIntercom(conversation string, p *intercomPart, at scalar) {
 	e := f.d.event(conversation+"/"+first(p.ID.String(), "source"), schemas.MessagePosted, "chat", when(first(p.CreatedAt.String(), at.String())))
-	e.Data.Text, e.Data.ConversationID, e.Data.CustomerID = htmlText(p.Body.String()), conversation, f.d.scoped(p.Author.ID.String())
+	e.Data.Text, e.Data.ConversationID, e.Data.CustomerID = htmlText(p.Body.String()), f.d.local(conversation), f.d.scoped(p.Author.ID.String())
 	e.Data.ActorKind = map[string]string{"user": "customer", "lead": "customer", "contact": "customer", "bot": "bot", "admin": "agent"}[p.Author.Type.String()]
 	if e.Data.ActorKind != "customer" {
 		e.Data.ActorKind, e.Data.AgentID, e.Data.CustomerID = first(e.Data.ActorKind, "system"), p.Author.ID.String(), ""

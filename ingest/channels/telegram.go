@@ -34,7 +34,7 @@ func telegram(d *Delivery) ([]schemas.Event, error) {
 		}
 		chat := m.Chat.ID.String()
 		e := d.event(chat+"/"+m.ID.String(), schemas.MessagePosted, "chat", when(m.Date.String()))
-		e.Data.Text, e.Data.ConversationID, e.Data.Language = first(m.Text.String(), m.Caption.String()), chat, m.From.Language.String()
+		e.Data.Text, e.Data.ConversationID, e.Data.Language = first(m.Text.String(), m.Caption.String()), d.local(chat), m.From.Language.String()
 		e.Data.ActorKind, e.Data.CustomerID = "customer", d.scoped(first(m.From.ID.String(), m.Sender.ID.String()))
 		if m.From.Bot {
 			e.Data.ActorKind, e.Data.CustomerID, e.Data.AgentID = "bot", "", m.From.ID.String()

@@ -49,7 +49,7 @@ func zendesk(d *Delivery) ([]schemas.Event, error) {
 	ticket := z.Ticket.ID.String()
 	e := d.event("csat/"+ticket, schemas.RatingSubmitted, "support", when(z.UpdatedAt.String()))
 	e.Data.CustomerID, e.Data.Language = d.scoped(z.Requester.ID.String()), z.Requester.Locale.String()
-	e.Data.CaseID, e.Data.TeamID, e.Data.URI = ticket, z.Ticket.Group.String(), link(z.Ticket.URL.String())
+	e.Data.CaseID, e.Data.TeamID, e.Data.URI = d.local(ticket), z.Ticket.Group.String(), link(z.Ticket.URL.String())
 	meta := []string{"via", z.Ticket.Via.String(), "tags", z.Ticket.Tags.String(), "priority", z.Ticket.Priority.String()}
 	switch score := z.Satisfaction.Score.String(); {
 	case ticket == "":
@@ -63,7 +63,7 @@ func zendesk(d *Delivery) ([]schemas.Event, error) {
 		meta = append(meta, "reason", z.Satisfaction.Reason.String())
 	case z.Comment.Body != "":
 		e.ID, e.Kind = "comment/"+first(z.Comment.ID.String(), ticket+"@"+z.UpdatedAt.String()), schemas.MessagePosted
-		e.Data.Text, e.Data.ConversationID, e.Data.ActorKind = replyText(z.Comment.Body.String()), ticket, "customer"
+		e.Data.Text, e.Data.ConversationID, e.Data.ActorKind = replyText(z.Comment.Body.String()), d.local(ticket), "customer"
 		if z.Comment.AuthorID != "" && z.Comment.AuthorID != z.Requester.ID {
 			e.Data.ActorKind, e.Data.AgentID = "agent", z.Comment.AuthorID.String()
 		}
@@ -83,7 +83,7 @@ func (s *zendeskSurvey) add(f *finds) {
 	e.Data.CustomerID, e.Data.SourceID, e.Data.SubmissionID = f.d.scoped(s.ResponderID.String()), s.SurveyID.String(), s.ID.String()
 	for _, zrn := range s.Subjects {
 		if ticket, ok := strings.CutPrefix(zrn, "zen:ticket:"); ok {
-			e.Data.CaseID = ticket
+			e.Data.CaseID = f.d.local(ticket)
 		}
 	}
 	for _, a := range s.Answers {

@@ -224,10 +224,8 @@ func (p *parser) complete(n *yaml.Node, r *Rule, given map[string]*yaml.Node) {
 		if q, err := sql.Find(r.Query); err != nil {
 			p.fault(given["query"], "query: there is no named query %q: 'earshot query --list' lists them", r.Query)
 		} else {
-			for _, name := range slices.Sorted(maps.Keys(r.Params)) {
-				if !slices.ContainsFunc(q.Params, func(x sql.Param) bool { return x.Name == name }) {
-					p.fault(given["params"], "params: the query %s has no parameter %q", r.Query, name)
-				}
+			if err := q.Check(r.Params); err != nil {
+				p.fault(given["params"], "params: query %s: %v", r.Query, err)
 			}
 		}
 		if at := given["where"]; at != nil {

@@ -58,11 +58,21 @@ func label(r *schemas.Row, by Classifier) {
 	if adapted {
 		by = a.of(r.Event.Tenant)
 	}
-	r.Labels = by.Classify(input(r.Event))
+	in := input(r.Event)
+	r.Labels = by.Classify(in)
 	if adapted {
 		a.mark(r)
 	}
+	if r.Labels.Quality == schemas.QualityEmpty && !in.Rating.Valid {
+		unjudge(&r.Labels)
+	}
 	finish(r)
+}
+
+// unjudge takes away what labels say of an event in which nobody said anything, in words or by a rating, such as a survey that was
+// sent: it is no neutral text, and no figure counts it as one.
+func unjudge(l *schemas.Labels) {
+	l.Polarity, l.Sentiment, l.SentimentText, l.Score, l.Confidence, l.Probabilities = "", "", "", 0, 0, [3]float32{}
 }
 
 // input is what the classifier is told of an event.

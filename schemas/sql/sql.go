@@ -128,14 +128,6 @@ func (o Object) WithLive(generation uint32) string {
 	return strings.ReplaceAll(o.SQL, liveMark+"1", strconv.FormatUint(uint64(generation), 10))
 }
 
-// Param is a parameter of a named query, used in its SQL as {Name:Type}.
-type Param struct {
-	Name    string
-	Type    string // a ClickHouse type
-	Default string // as text; see [Query] for required ones
-	Doc     string
-}
-
 // Query is a named question.
 type Query struct {
 	Name     string
@@ -172,8 +164,9 @@ func Find(name string) (Query, error) {
 	return Query{}, fmt.Errorf("no query is named %q: choose one of %s", name, strings.Join(queryNames[:], ", "))
 }
 
-// paramLine is how a query's header declares a parameter: "-- param tenant String = default: whose customers".
-var paramLine = regexp.MustCompile(`^param (\w+) (\S+(?:\([^)]*\))?) = (.*?): (.+)$`)
+// paramLine is how a query's header declares a parameter: "-- param tenant String = default: whose customers", with the values it may
+// have, "-- param metric String in csat|nps = csat: which", or with their form, "-- param tz String as zone = UTC: where".
+var paramLine = regexp.MustCompile(`^param (\w+) (\S+(?:\([^)]*\))?)(?: in (\S+)| as (zone|scale))? = (.*?): (.+)$`)
 
 // settingLine is how a query's header names a setting: "-- setting query_plan_merge_expressions = 0: why".
 var settingLine = regexp.MustCompile(`^setting (\w+) = (\S+): (.+)$`)
@@ -191,7 +184,11 @@ func parseQuery(name, text string) Query {
 		}
 		comment = strings.TrimSpace(comment)
 		if m := paramLine.FindStringSubmatch(comment); m != nil {
-			q.Params = append(q.Params, Param{Name: m[1], Type: m[2], Default: m[3], Doc: m[4]})
+			p := Param{Name: m[1], Type: m[2], Form: m[4], Default: m[5], Doc: m[6]}
+			if m[3] != "" {
+				p.Among = strings.Split(m[3], "|")
+			}
+			q.Params = append(q.Params, p)
 		} else if m := settingLine.FindStringSubmatch(comment); m != nil {
 			if q.Settings == nil {
 				q.Settings = map[string]string{}

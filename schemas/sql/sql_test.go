@@ -3,6 +3,7 @@ package sql
 import (
 	"io/fs"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -146,9 +147,10 @@ func TestQueriesDeclareWhatTheyUse(t *testing.T) {
 }
 
 func TestHeaderOfAQueryIsTakenApart(t *testing.T) {
-	q := parseQuery("q", "-- What is it?\n-- Two lines.\n-- param a String = : one\n-- param b DateTime64(3, 'UTC') = 2000-01-01 00:00:00: two: three\n-- setting s_1 = 0: quicker\nSELECT {a:String} -- inside\n")
-	want := []Param{{"a", "String", "", "one"}, {"b", "DateTime64(3, 'UTC')", "2000-01-01 00:00:00", "two: three"}}
-	if q.Doc != "What is it? Two lines." || !slices.Equal(q.Params, want) || !maps.Equal(q.Settings, map[string]string{"s_1": "0"}) || q.SQL != "SELECT {a:String} -- inside" {
+	q := parseQuery("q", "-- What is it?\n-- Two lines.\n-- param a String = : one\n-- param b DateTime64(3, 'UTC') = 2000-01-01 00:00:00: two: three\n-- param c String in x|y = x: three\n-- param d String as zone = UTC: four\n-- setting s_1 = 0: quicker\nSELECT {a:String} -- inside\n")
+	want := []Param{{Name: "a", Type: "String", Doc: "one"}, {Name: "b", Type: "DateTime64(3, 'UTC')", Default: "2000-01-01 00:00:00", Doc: "two: three"},
+		{Name: "c", Type: "String", Among: []string{"x", "y"}, Default: "x", Doc: "three"}, {Name: "d", Type: "String", Form: "zone", Default: "UTC", Doc: "four"}}
+	if q.Doc != "What is it? Two lines." || !reflect.DeepEqual(q.Params, want) || !maps.Equal(q.Settings, map[string]string{"s_1": "0"}) || q.SQL != "SELECT {a:String} -- inside" {
 		t.Errorf("got %+v", q)
 	}
 }

@@ -24,11 +24,7 @@ import (
 func cachedStore(t *testing.T, threads, recently int) *clickhouse.Store {
 	t.Helper()
 	s := open(t)
-	t.Cleanup(func() { // the store's own database goes by itself
-		if err := clickhouse.Exec(context.Background(), s, "DROP DATABASE IF EXISTS `"+s.Database()+"_cache` SYNC"); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { dropCacheOf(t, s) })
 	acmeHours(t, s)
 	unambiguous(tell(11, threads)).store(t, s)
 	var recent threadHistory
@@ -49,6 +45,14 @@ func cachedStore(t *testing.T, threads, recently int) *clickhouse.Store {
 	}
 	recent.store(t, s)
 	return s
+}
+
+// dropCacheOf drops what a test has cached; the store's own database goes by itself.
+func dropCacheOf(t *testing.T, s *clickhouse.Store) {
+	t.Helper()
+	if err := clickhouse.Exec(context.Background(), s, "DROP DATABASE IF EXISTS `"+s.Database()+"_cache` SYNC"); err != nil {
+		t.Error(err)
+	}
 }
 
 func cacheOf(t *testing.T, s *clickhouse.Store) clickhouse.CacheLook {

@@ -123,7 +123,8 @@ type stream struct {
 	shard int
 }
 
-func (s *Store) alter(ctx context.Context, sets string, rows []schemas.Trace) error {
+// alter sets columns of rows, and then, from what these hold now, others: of those of the rows that have said_first.
+func (s *Store) alter(ctx context.Context, sets string, rows []schemas.Trace, then ...string) error {
 	by := map[stream][]string{}
 	for _, r := range rows {
 		k := stream{r.Epoch, r.Shard}
@@ -131,9 +132,12 @@ func (s *Store) alter(ctx context.Context, sets string, rows []schemas.Trace) er
 	}
 	for k, seqs := range by {
 		for chunk := range slices.Chunk(seqs, alterChunk) {
-			err := s.exec(ctx, fmt.Sprintf("ALTER TABLE %s UPDATE %s WHERE epoch = %s AND shard = %d AND seq IN (%s) AND kind != %s",
-				table, sets, literal(k.epoch), k.shard, strings.Join(chunk, ","), literal(string(schemas.Erased))), ch.Settings{"mutations_sync": 2})
-			if err != nil {
+			where := fmt.Sprintf("WHERE epoch = %s AND shard = %d AND seq IN (%s) AND kind != %s", literal(k.epoch), k.shard, strings.Join(chunk, ","), literal(string(schemas.Erased)))
+			statement := fmt.Sprintf("ALTER TABLE %s UPDATE %s %s", table, sets, where)
+			for _, more := range then {
+				statement += fmt.Sprintf(", UPDATE %s %s AND notEmpty(said_first)", more, where)
+			}
+			if err := s.exec(ctx, statement, ch.Settings{"mutations_sync": 2}); err != nil {
 				return err
 			}
 		}

@@ -48,6 +48,7 @@ func TestClocksGoldenCases(t *testing.T) {
 		{"a case that is reopened has a first response again", []step{says(0, true), answers(10), resolves(20), {100, schemas.CaseReopened, "customer", "", false}, answers(130), resolves(140)}, "1 first 0+10, 2 first 100+30", "0+20, 100+40", false},
 		{"a question after the end reopens it", []step{says(0, true), answers(10), resolves(20), says(90, true)}, "1 first 0+10, 2 first 90+?", "0+20, 90+?", true},
 		{"thanks after the end do not", []step{says(0, true), answers(10), resolves(20), says(90, false)}, "1 first 0+10", "0+20", false},
+		{"a follow-up rating opens nothing again", []step{says(0, true), answers(10), resolves(20), {90, schemas.FollowupRated, "customer", "", true}}, "1 first 0+10", "0+20", false},
 		{"what the company reopens is no wait", []step{says(0, true), answers(10), resolves(20), {100, schemas.CaseReopened, "agent", "", false}, resolves(140)}, "1 first 0+10", "0+20, 100+40", false},
 		{"a second resolution is none", []step{says(0, true), answers(10), resolves(20), resolves(50)}, "1 first 0+10", "0+20", false},
 		{"an agent who begins is wasAnswered, not waited for", []step{answers(0), says(20, true), answers(30)}, "1 first 20+10", "20+?", false},
@@ -147,7 +148,7 @@ func TestLoopGoldenCases(t *testing.T) {
 		"decision_participation": {4, 8},
 		"promises_kept":          {2, 6},
 		"recovery_rate":          {2, 5},  // five and four stars
-		"double_deviation":       {3, 10}, // two follow-ups with two stars and one, and another case of the tenth customer
+		"double_deviation":       {3, 12}, // two follow-ups with two stars and one, failures themselves, and another case of the tenth customer
 	} {
 		value, low, high := wilson(want[0], want[1])
 		row := got[figure]

@@ -54,10 +54,12 @@ func markOf(e *schemas.Event, needed bool) int {
 		}
 	case schemas.DecisionProposed, schemas.DecisionMade:
 		return nothing
-	case schemas.DecisionAnswered, schemas.FollowupRated:
+	case schemas.DecisionAnswered:
 		if byCustomer && needed {
 			return asked
 		}
+		return nothing
+	case schemas.FollowupRated:
 		return nothing
 	}
 	switch {
@@ -83,6 +85,62 @@ type told struct {
 	rows           []*schemas.Row
 }
 
+// place is what an event names: its conversation, or what stands for it, and the case.
+type place struct{ own, named string }
+
+func placeOf(e *schemas.Event) place {
+	d := &e.Data
+	p := place{own: e.Source + "#" + e.ID}
+	switch {
+	case d.ConversationID != "":
+		p.own = d.ConversationID
+	case e.Correlation != "":
+		p.own = e.Correlation
+	case e.Kind == schemas.CaseOpened && e.Causation != "":
+		p.own = e.Causation
+	case d.CaseID != "":
+		p.own = d.CaseID
+	}
+	switch {
+	case d.CaseID != "":
+		p.named = d.CaseID
+	case d.ConversationID != "":
+		p.named = e.Correlation
+	}
+	return p
+}
+
+// product is the goods of a thread: those first named in the part of it, of one place, in which the customer spoke first.
+func (t *told) product() (product string) {
+	type part struct {
+		spoke, began time.Time
+		product      string
+	}
+	parts := map[place]*part{}
+	for _, r := range t.rows {
+		p := parts[placeOf(r.Event)]
+		if p == nil {
+			p = &part{began: r.Event.Time}
+			parts[placeOf(r.Event)] = p
+		}
+		p.product = cmp.Or(p.product, r.Event.Data.ProductID)
+		if m := markOf(r.Event, r.Labels.ResponseNeeded); p.spoke.IsZero() && (m == spoke || m == asked) {
+			p.spoke = r.Event.Time
+		}
+	}
+	const never = 200 * 365 * 24 * time.Hour
+	var best time.Time
+	for _, p := range parts {
+		if p.spoke.IsZero() {
+			p.spoke = p.began.Add(never)
+		}
+		if p.product != "" && (product == "" || p.spoke.Before(best)) {
+			product, best = p.product, p.spoke
+		}
+	}
+	return product
+}
+
 // threads puts together what belongs together.
 func (h threadHistory) threads() []*told {
 	opensOn := map[string]bool{}
@@ -91,30 +149,12 @@ func (h threadHistory) threads() []*told {
 			opensOn[e.Tenant+"/"+e.Causation] = true
 		}
 	}
-	type place struct{ own, named string }
 	places := make([]place, len(h))
 	first := map[string]*schemas.Row{} // by tenant and own name: the first event that names a case
 	named := map[string]string{}
 	for i := range h {
 		e := h[i].Event
-		d := &e.Data
-		p := place{own: e.Source + "#" + e.ID}
-		switch {
-		case d.ConversationID != "":
-			p.own = d.ConversationID
-		case e.Correlation != "":
-			p.own = e.Correlation
-		case e.Kind == schemas.CaseOpened && e.Causation != "":
-			p.own = e.Causation
-		case d.CaseID != "":
-			p.own = d.CaseID
-		}
-		switch {
-		case d.CaseID != "":
-			p.named = d.CaseID
-		case d.ConversationID != "":
-			p.named = e.Correlation
-		}
+		p := placeOf(e)
 		places[i] = p
 		key := e.Tenant + "/" + p.own
 		if e.Kind != schemas.SurveySent && p.named != "" && (first[key] == nil || e.Time.Before(first[key].Event.Time)) {
@@ -279,6 +319,7 @@ type decided struct {
 	at, made, due, fulfilled, told, said time.Time
 	proposed                             bool
 	verdict, outcome                     string
+	promises                             []time.Time // until when, of those that no other took the place of before that
 }
 
 func (t *told) decisions() (out []decided) {
@@ -298,9 +339,13 @@ func (t *told) decisions() (out []decided) {
 				out = append(out, decided{tenant: t.tenant, thread: t.thread, at: e.Time})
 				open = &out[len(out)-1]
 			}
+			if n := len(open.promises); n > 0 && !open.due.IsZero() && !e.Time.After(open.due) {
+				open.promises = open.promises[:n-1]
+			}
 			open.made, open.outcome, open.due = e.Time, e.Data.Outcome, time.Time{}
 			if e.Data.PromiseDue != "" {
 				open.due, _ = time.Parse(time.RFC3339, e.Data.PromiseDue)
+				open.promises = append(open.promises, open.due)
 			}
 		}
 	}
@@ -342,6 +387,7 @@ func lastWasAnswer(t *told, r *schemas.Row) bool {
 // looped is where a thread stands in the loop.
 type looped struct {
 	failed, responded, decided, informed, again time.Time
+	letdowns                                    []time.Time // the first failure, and the first after each resolution that followed
 	initial, follow                             *float32
 	customer                                    string
 }
@@ -368,6 +414,19 @@ func (t *told) loop() (l looped) {
 	}
 	if l.failed.IsZero() {
 		return l
+	}
+	var before time.Time
+	for _, r := range t.rows {
+		if !failed(r) {
+			continue
+		}
+		at := r.Event.Time
+		if before.IsZero() || slices.ContainsFunc(t.rows, func(x *schemas.Row) bool {
+			return x.Event.Kind == schemas.CaseResolved && !x.Event.Time.Before(before) && x.Event.Time.Before(at)
+		}) {
+			l.letdowns = append(l.letdowns, at)
+		}
+		before = at
 	}
 	set := func(to *time.Time, at time.Time) {
 		if to.IsZero() {

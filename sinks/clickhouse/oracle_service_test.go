@@ -101,27 +101,32 @@ type wait struct {
 	seconds float64
 }
 
-// waits looks for the first answer in each case and conversation.
+// waits looks for the first answer in each case and conversation: the clocks' oracle says what belongs together.
 func waits(all []facts) (out []wait) {
-	asks := []schemas.Kind{schemas.FeedbackReceived, schemas.MessagePosted, schemas.CaseOpened, schemas.ReviewPublished, schemas.MentionSeen, schemas.RatingSubmitted}
-	first := map[[2]string]*facts{}
+	var h threadHistory
+	of := map[*schemas.Event]*facts{}
 	for i := range all {
-		f := &all[i]
-		key := [2]string{f.Event.Tenant, f.thread()}
-		if old := first[key]; key[1] != "" && f.fromBuyer && slices.Contains(asks, f.Event.Kind) && (old == nil || f.Event.Time.Before(old.Event.Time)) {
-			first[key] = f
-		}
+		h = append(h, *all[i].Row)
+		of[all[i].Event] = &all[i]
 	}
-	for key, f := range first {
-		w := wait{f, -1}
-		for i := range all {
-			g := &all[i]
-			s := g.Event.Time.Sub(f.Event.Time).Seconds()
-			if g.Event.Tenant == key[0] && g.thread() == key[1] && g.speaks() && s >= 0 && (w.seconds < 0 || s < w.seconds) {
-				w.seconds = s
+	for _, th := range h.threads() {
+		if th.lone {
+			continue
+		}
+		var w *wait
+		for _, r := range th.rows {
+			switch m := markOf(r.Event, r.Labels.ResponseNeeded); {
+			case w == nil && (m == spoke || m == asked):
+				w = &wait{of[r.Event], -1}
+			case w != nil && w.seconds < 0 && m == wasAnswered:
+				w.seconds = r.Event.Time.Sub(w.Event.Time).Seconds()
 			}
 		}
-		out = append(out, w)
+		if w != nil {
+			row, event, f := *w.Row, *w.Event, *w.facts
+			event.Data.ProductID, row.Event, f.Row = th.product(), &event, &row
+			out = append(out, wait{&f, w.seconds})
+		}
 	}
 	return out
 }

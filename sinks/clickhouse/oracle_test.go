@@ -156,11 +156,6 @@ func (f *facts) cut(by string) string {
 	return "all"
 }
 
-// thread is the case or conversation an event belongs to.
-func (f *facts) thread() string {
-	return cmp.Or(f.Event.Data.CaseID, f.Event.Data.ConversationID, f.Event.Correlation)
-}
-
 // asking is with what parameters a query is asked.
 type asking struct {
 	by, split, of, tz, channel, product, language, stage string

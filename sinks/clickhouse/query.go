@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
+	"regexp"
 	"strings"
 	"time"
 
@@ -42,16 +42,14 @@ type Answer struct {
 // nothing has changed since; the views are otherwise, and also where the cache cannot be used for any other reason.
 func (s *Store) NamedWithin(ctx context.Context, q sql.Query, params map[string]string, maxAge time.Duration, format string, w io.Writer) (Answer, error) {
 	op := "run query " + q.Name
+	if err := q.Check(params); err != nil {
+		return Answer{}, refuse(op, "%w", err)
+	}
 	all := make(map[string]string, len(q.Params))
 	for _, p := range q.Params {
 		all[p.Name] = p.Default
 	}
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if _, ok := all[name]; !ok {
-			return Answer{}, refuse(op, "it has no parameter %q: it takes %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
-		}
-		all[name] = params[name]
-	}
+	maps.Copy(all, params)
 	if statement, ok := q.FromCache(all, s.cacheDatabase()); ok {
 		look, err := s.Cache(ctx)
 		if err == nil && look.Within(maxAge) {
@@ -75,7 +73,7 @@ func (s *Store) query(ctx context.Context, op, statement string, params, own map
 		settings[name] = value
 	}
 	r, err := s.conn.QueryFormat(ch.Context(ctx,
-		ch.WithParameters(params),
+		ch.WithParameters(escaped(statement, params)),
 		ch.WithSettings(settings),
 	), format, strings.TrimRight(statement, "; \t\r\n"))
 	switch {
@@ -88,6 +86,40 @@ func (s *Store) query(ctx context.Context, op, statement string, params, own map
 		return wrap(op, errors.Join(err, r.Close()))
 	}
 	return wrap(op, r.Close())
+}
+
+// escapes are what the server takes out of a parameter's value: it reads it as a field of its tab-separated format.
+var escapes = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\x00", `\0`)
+
+// typed finds the parameters of a statement with their types.
+var typed = regexp.MustCompile(`\{\s*(\w+)\s*:\s*([^{}]+?)\s*\}`)
+
+// escaped writes parameters so that the server reads the values that were given, whatever is in them. Arrays, maps and tuples are read as
+// they are, with quotes and escapes of their own; and \N is NULL where that may be.
+func escaped(statement string, params map[string]string) map[string]string {
+	plain := true
+	for _, value := range params {
+		plain = plain && !strings.ContainsAny(value, "\\\t\n\r\x00")
+	}
+	if plain {
+		return params // as nearly always
+	}
+	types := map[string]string{}
+	for _, m := range typed.FindAllStringSubmatch(statement, -1) {
+		types[m[1]] = m[2]
+	}
+	out := make(map[string]string, len(params))
+	for name, value := range params {
+		typ := types[name]
+		switch {
+		case strings.HasPrefix(typ, "Array("), strings.HasPrefix(typ, "Map("), strings.HasPrefix(typ, "Tuple("):
+		case value == `\N` && strings.Contains(typ, "Nullable("):
+		default:
+			value = escapes.Replace(value)
+		}
+		out[name] = value
+	}
+	return out
 }
 
 // Value runs a query of one row and one column and reads it into dest.

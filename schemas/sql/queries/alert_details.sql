@@ -1,6 +1,6 @@
 -- What the customers counted by an alert said: when the first spoke, how many they are, the theme most speak of, and the
 -- three newest, one a customer.
--- param feed Identifier = alert_feed: alert_feed, or alert_feed_mentions to count by element, facet or theme
+-- param feed Identifier in alert_feed|alert_feed_mentions = alert_feed: alert_feed, or alert_feed_mentions to count by element, facet or theme
 -- param from DateTime64(3) = 2000-01-01 00:00:00: from when on, UTC
 -- param to DateTime64(3) = 2100-01-01 00:00:00: until when, UTC, itself left out
 -- param late_after UInt32 = 0: leave out what was received more than so many seconds after it happened, or after the day where only that is told; 0: nothing
@@ -13,7 +13,7 @@
 -- param intents Array(String) = []: only these intents; empty: all
 -- param urgencies Array(String) = []: only these urgencies; empty: all
 -- param words Array(String) = []: only texts with one of these words; empty: all
--- param only_negative UInt8 = 1: 1: only what is negative counts
+-- param only_negative UInt8 in 0|1 = 1: 1: only what is negative counts
 SELECT
     toUnixTimestamp64Milli(min(first_at)) AS first,
     uniqExact(customer) AS customers,

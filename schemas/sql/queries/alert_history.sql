@@ -1,13 +1,13 @@
 -- The same by the hour: what an alert rule learns what is usual from. The seconds into the hour show times that are not
 -- exact, such as dates alone.
--- param feed Identifier = alert_feed: alert_feed, or alert_feed_mentions to count by element, facet or theme
+-- param feed Identifier in alert_feed|alert_feed_mentions = alert_feed: alert_feed, or alert_feed_mentions to count by element, facet or theme
 -- param from DateTime64(3) = 2000-01-01 00:00:00: from when on, UTC
 -- param to DateTime64(3) = 2100-01-01 00:00:00: until when, UTC, itself left out
--- param by_channel UInt8 = 1: 1: a cell for each channel
--- param by_product UInt8 = 0: 1: a cell for each product
--- param by_element UInt8 = 0: 1: a cell for each element
--- param by_facet UInt8 = 0: 1: a cell for each facet
--- param by_theme UInt8 = 0: 1: a cell for each theme
+-- param by_channel UInt8 in 0|1 = 1: 1: a cell for each channel
+-- param by_product UInt8 in 0|1 = 0: 1: a cell for each product
+-- param by_element UInt8 in 0|1 = 0: 1: a cell for each element
+-- param by_facet UInt8 in 0|1 = 0: 1: a cell for each facet
+-- param by_theme UInt8 in 0|1 = 0: 1: a cell for each theme
 -- param tenants Array(String) = []: only these tenants; empty: all
 -- param channels Array(String) = []: only these channels; empty: all
 -- param products Array(String) = []: only these products; empty: all

@@ -3,7 +3,7 @@
 -- asks, of the hours in question only, because alerts ask every second: what expects an answer, and has had no public answer
 -- by a person, no word to the customer and no resolution since under any of its ids.
 -- param target UInt32 = 14400: seconds a customer may wait
--- param by_channel UInt8 = 1: 1: a cell for each channel
+-- param by_channel UInt8 in 0|1 = 1: 1: a cell for each channel
 -- param tenants Array(String) = []: only these tenants; empty: all
 -- param channels Array(String) = []: only these channels; empty: all
 -- param intents Array(String) = []: only these intents; empty: all

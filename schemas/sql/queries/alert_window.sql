@@ -3,16 +3,16 @@
 -- shorter ones that end with it, so that all of them are counted at one go: a row is of those who spoke last within one step
 -- and said the last negative thing within another. No projection has customers, and looking for one would take a quarter of
 -- the time of a small count.
--- param feed Identifier = alert_feed: alert_feed, or alert_feed_mentions to count by element, facet or theme
+-- param feed Identifier in alert_feed|alert_feed_mentions = alert_feed: alert_feed, or alert_feed_mentions to count by element, facet or theme
 -- param from DateTime64(3) = 2000-01-01 00:00:00: from when on, UTC
 -- param to DateTime64(3) = 2100-01-01 00:00:00: until when, UTC, itself left out
 -- param late_after UInt32 = 0: leave out what was received more than so many seconds after it happened, or after the day where only that is told; 0: nothing
 -- param steps Array(UInt32) = []: milliseconds before the end, the fewest first
--- param by_channel UInt8 = 1: 1: a cell for each channel
--- param by_product UInt8 = 0: 1: a cell for each product
--- param by_element UInt8 = 0: 1: a cell for each element
--- param by_facet UInt8 = 0: 1: a cell for each facet
--- param by_theme UInt8 = 0: 1: a cell for each theme
+-- param by_channel UInt8 in 0|1 = 1: 1: a cell for each channel
+-- param by_product UInt8 in 0|1 = 0: 1: a cell for each product
+-- param by_element UInt8 in 0|1 = 0: 1: a cell for each element
+-- param by_facet UInt8 in 0|1 = 0: 1: a cell for each facet
+-- param by_theme UInt8 in 0|1 = 0: 1: a cell for each theme
 -- param tenants Array(String) = []: only these tenants; empty: all
 -- param channels Array(String) = []: only these channels; empty: all
 -- param products Array(String) = []: only these products; empty: all

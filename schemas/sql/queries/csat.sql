@@ -2,16 +2,16 @@
 -- the top one of 3 or of 2) in percent of all, with the 95 % interval (Wilson), for each scale apart. A neutral answer counts
 -- as not satisfied; csat_excl_neutral leaves neutral answers out.
 -- param tenant String = : whose customers; empty: everybody's, each apart
--- param by String = all: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
--- param split String = : a figure for each value of channel, product, language or stage; empty: one for all
--- param scale String = : one scale, such as 1-5; empty: all, each apart
+-- param by String in minute|hour|day|week|month|all = all: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
+-- param split String in channel|product|language|stage = : a figure for each value of channel, product, language or stage; empty: one for all
+-- param scale String as scale = : one scale, such as 1-5; empty: all, each apart
 -- param from DateTime = 1970-01-01 00:00:00: first hour (minute, where it reads minutes), UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: the hour after the last, UTC
--- param tz String = UTC: time zone in which periods begin
+-- param tz String as zone = UTC: time zone in which periods begin
 -- param channel String = : one channel; empty: all
 -- param product String = : one product; empty: all
 -- param language String = : one language; empty: all
--- param stage String = : one stage of the journey: presale, sale, aftersale or none; empty: all
+-- param stage String in presale|sale|aftersale|none = : one stage of the journey: presale, sale, aftersale or none; empty: all
 -- setting query_plan_merge_expressions = 0: merging what is planned already takes 10 to 20 ms and saves nothing
 WITH
     (k, n) -> if(n = 0, NULL, greatest(100 * (k + 1.920729440648 - 1.959964 * sqrt(k * (n - k) / n + 0.960364720324)) / (n + 3.841458881296), 0)) AS wilson_low,

@@ -3,7 +3,7 @@
 -- param channel String = : where it was said; empty: anywhere
 -- param from DateTime = 1970-01-01 00:00:00: waiting from when on, UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
--- param overdue UInt8 = 0: 1: only those whose time is over
+-- param overdue UInt8 in 0|1 = 0: 1: only those whose time is over
 -- param limit UInt32 = 20: how many
 SELECT
     tenant, thread, metric, waiting_since, waiting_seconds, round(waiting_business_seconds) AS waiting_business_seconds, target_seconds, due_at,

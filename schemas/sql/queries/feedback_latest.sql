@@ -3,8 +3,8 @@
 -- param tenant String = : whose customers; empty: everybody's
 -- param channel String = : one channel; empty: all
 -- param product String = : one product; empty: all
--- param element String = : one element, as a thing spoken of; empty: all
--- param facet String = : one facet, as the same thing; empty: all
+-- param element String in product|service|image|unspecified = : one element, as a thing spoken of; empty: all
+-- param facet String in quality|packaging|price|presale|sale|aftersale|impression = : one facet, as the same thing; empty: all
 -- param theme String = : one theme, as the same thing; empty: all
 -- param from DateTime = 1970-01-01 00:00:00: from when on, UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out

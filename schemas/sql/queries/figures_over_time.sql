@@ -2,16 +2,16 @@
 -- or with split what the figures are split by. Each figure has its n and its 95 % interval as in the query of its name; csat is
 -- of the ratings on one scale only.
 -- param tenant String = : whose customers; empty: everybody's, each apart
--- param by String = day: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
--- param split String = : a figure for each value of channel, product, language or stage; empty: one for all
--- param scale String = 1-5: scale of the ratings that csat counts
+-- param by String in minute|hour|day|week|month|all = day: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
+-- param split String in channel|product|language|stage = : a figure for each value of channel, product, language or stage; empty: one for all
+-- param scale String as scale = 1-5: scale of the ratings that csat counts
 -- param from DateTime = 1970-01-01 00:00:00: first hour (minute, where it reads minutes), UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: the hour after the last, UTC
--- param tz String = UTC: time zone in which periods begin
+-- param tz String as zone = UTC: time zone in which periods begin
 -- param channel String = : one channel; empty: all
 -- param product String = : one product; empty: all
 -- param language String = : one language; empty: all
--- param stage String = : one stage of the journey: presale, sale, aftersale or none; empty: all
+-- param stage String in presale|sale|aftersale|none = : one stage of the journey: presale, sale, aftersale or none; empty: all
 -- setting query_plan_merge_expressions = 0: merging what is planned already takes 10 to 20 ms and saves nothing
 WITH
     1.959964 AS z,

@@ -2,11 +2,11 @@
 -- as in satisfaction_index), and how often the company's people lived up to it (percent, as the view conduct defines it),
 -- each with its n and its 95 % interval. Where the two are apart, ask why.
 -- param tenant String = : whose customers; empty: everybody's, each apart
--- param by String = all: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
--- param split String = : a figure for each value of channel or product; empty: one for all
+-- param by String in minute|hour|day|week|month|all = all: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
+-- param split String in channel|product = : a figure for each value of channel or product; empty: one for all
 -- param from DateTime = 1970-01-01 00:00:00: first hour (minute, where it reads minutes), UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: the hour after the last, UTC
--- param tz String = UTC: time zone in which periods begin
+-- param tz String as zone = UTC: time zone in which periods begin
 -- param channel String = : one channel; empty: all
 -- param product String = : one product; empty: all
 -- setting optimize_move_to_prewhere = 0: what belongs to a case lies in every granule, so looking first and reading the rest later takes 25 ms more

@@ -6,8 +6,8 @@
 -- answers. Where nearly everybody is satisfied anyway no reward can show, and must-be is the likelier word.
 -- param tenant String = : whose customers; empty: everybody's
 -- param channel String = : one channel; empty: all
--- param metric String = csat: csat or nps
--- param level String = facet: of the parts: element, facet, s5 or theme
+-- param metric String in csat|nps = csat: csat or nps
+-- param level String in element|facet|s5|theme = facet: of the parts: element, facet, s5 or theme
 -- param from DateTime = 1970-01-01 00:00:00: from when on, UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
 SELECT

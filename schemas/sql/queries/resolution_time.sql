@@ -5,7 +5,7 @@
 -- param channel String = : where the case began; empty: anywhere
 -- param from DateTime = 1970-01-01 00:00:00: from when on, UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: until when, UTC, itself left out
--- param by String = all: length of a period: hour, day, week (from Monday), month, or all for all of it at once, UTC
+-- param by String in hour|day|week|month|all = all: length of a period: hour, day, week (from Monday), month, or all for all of it at once, UTC
 SELECT
     multiIf({by:String} = 'hour', toStartOfHour(started_at), {by:String} = 'day', toDateTime(toStartOfDay(started_at), 'UTC'), {by:String} = 'week', toDateTime(toMonday(started_at), 'UTC'), {by:String} = 'month', toDateTime(toStartOfMonth(started_at), 'UTC'), NULL) AS time, tenant, channel,
     count() AS n, count(cycle_seconds) AS resolved, countIf(cycle > 1) AS reopened,

@@ -83,7 +83,7 @@ FROM
             tenant, uniqExactIf(if(customer_key = '', cityHash64(tenant, event_id), cityHash64(tenant, customer_key)), occurred_at >= since) AS heard,
             uniqExactIf(if(customer_key = '', cityHash64(tenant, event_id), cityHash64(tenant, customer_key)), occurred_at < since) AS heard_before
         FROM feedback_current
-        WHERE actor_kind = 'customer' AND (polarity != '' OR notEmpty(mention_theme)) AND occurred_at >= since - span AND occurred_at < until AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
+        WHERE actor_kind = 'customer' AND (polarity != '' AND quality != 'empty' OR notEmpty(mention_theme)) AND occurred_at >= since - span AND occurred_at < until AND ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
         GROUP BY tenant
     ) AS h ON t.tenant = h.tenant
     LEFT JOIN

@@ -20,11 +20,11 @@ FROM
             SELECT
                 tenant, arrayConcat([
                     ('loop_closure', toFloat64(responded != 0 AND decided != 0 AND informed != 0), if(failed < days({older:UInt32}), failed, 0)),
-                    ('recovery_rate', toFloat64(follow.rating >= 0.5), if(follow.at != 0 AND if(initial.at = 0, failed != 0, initial.rating <= -0.5), first_at, 0)),
+                    ('recovery_rate', toFloat64(follow.rating >= 0.5), if(follow.at != 0 AND (initial.at != 0 AND initial.rating <= -0.5 OR failed != 0 AND failed < follow.at), first_at, 0)),
                     ('recovery_delta', 2 * (toFloat64(follow.rating) - toFloat64(initial.rating)), if(follow.at != 0 AND initial.at != 0 AND initial.rating <= -0.5, first_at, 0))],
                     arrayMap(d -> ('decision_participation', toFloat64(arrayLast(a -> a.rank = 2, d).said != ''), d[1].at), decisions),
                     arrayMap(m -> ('promises_kept', toFloat64(arrayExists(a -> a.rank = 4 AND a.at >= m.at AND a.at <= m.due, acts)), m.at),
-                        arrayFilter(m -> m.due != 0 AND m.due <= days(0), arrayMap(d -> arrayLast(a -> a.rank = 3, d), decisions)))) AS figures
+                        arrayFilter(m -> m.due <= days(0), promises))) AS figures
             FROM loops
             WHERE ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String})
             UNION ALL

@@ -1,7 +1,8 @@
 -- How long cases took to be resolved: one row for each time a case was opened or opened again, from when the customer spoke. The
 -- first resolution is that of cycle 1; the full one, of the last cycle, counts from the beginning of the first, and there is none
--- while the case is open. A second resolution without a reopening in between is none. A conversation that never became a case
--- has no cycle: nobody could resolve it.
+-- while the case is open. A second resolution without a reopening in between is none. A cycle is judged once its time is over, as
+-- waits are: else the quick ones alone would be counted of those opened today. A conversation that never became a case has no
+-- cycle: nobody could resolve it.
 CREATE OR REPLACE VIEW case_cycles
 (
     tenant LowCardinality(String) COMMENT 'Whose customer it is.',
@@ -18,7 +19,7 @@ CREATE OR REPLACE VIEW case_cycles
     full_business_seconds Nullable(Float64) COMMENT 'full_seconds within business hours.',
     target_seconds UInt32 COMMENT 'Seconds allowed for a cycle, on the clock of the tenant\'s targets.',
     due_at DateTime64(3, 'UTC') COMMENT 'When the time allowed is over.',
-    in_time Nullable(Bool) COMMENT 'Whether the cycle ended within them; NULL: not resolved and not due yet.',
+    in_time Nullable(Bool) COMMENT 'Whether the cycle ended by then; NULL: not due yet.',
     channel LowCardinality(String) COMMENT 'Where the case began.',
     product_id String COMMENT 'The goods first spoken of; empty: none named.',
     customer_key String COMMENT 'Keyed hash of the customer; empty: unknown.'
@@ -26,6 +27,6 @@ CREATE OR REPLACE VIEW case_cycles
 AS
 SELECT
     tenant, thread, cycle, last, opened_at, started_at, resolved_at, cycle_seconds, first_seconds, full_seconds, cycle_business_seconds,
-    full_business_seconds, target_seconds, due_at, if(hit IS NULL AND due_at <= now64(3, 'UTC'), false, hit) AS in_time,
+    full_business_seconds, target_seconds, due_at, if(due_at > now64(3, 'UTC'), NULL, ifNull(hit, false)) AS in_time,
     channel, product_id, customer_key
 FROM cycle_times

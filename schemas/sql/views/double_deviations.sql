@@ -16,15 +16,16 @@ SELECT
     if(next = 0, NULL, fromUnixTimestamp64Milli(next)) AS again_at, if(next = 0, NULL, (next - failure.1) / 1000) AS again_seconds
 FROM
 (
-    SELECT
-        tenant, customer_key, failure,
-        arrayMin(arrayFilter(t -> t > 0, [if(i < length(list), list[i + 1].1, 0), failure.3])) AS next
+    SELECT tenant, customer_key, failure, if(i < length(list), list[i + 1].1, 0) AS next
     FROM
     (
-        SELECT tenant, customer_key,
-            arraySort(groupArray((toUnixTimestamp64Milli(assumeNotNull(failed_at)), thread, ifNull(toUnixTimestamp64Milli(failed_again_at), 0)))) AS list
-        FROM cases
-        WHERE failed_at IS NOT NULL AND customer_key != ''
+        SELECT tenant, customer_key, arraySort(groupArrayArray(arrayMap(at -> (at, thread), letdowns))) AS list
+        FROM
+        (
+            SELECT tenant, customer_key, thread, letdowns FROM loops WHERE notEmpty(letdowns) AND customer_key != ''
+            UNION ALL
+            SELECT tenant, customer_key, thread, [toUnixTimestamp64Milli(at)] AS letdowns FROM lone_waits WHERE failure AND customer_key != ''
+        )
         GROUP BY tenant, customer_key
     )
     ARRAY JOIN list AS failure, arrayEnumerate(list) AS i

@@ -16,7 +16,7 @@ CREATE OR REPLACE VIEW feedback_cuts
     scale_high Float64 COMMENT 'Highest answer of that scale; 1 for yes or no.',
     lowest_best Bool COMMENT 'Whether the lowest answer of that scale is the best.',
     customer_key String COMMENT 'Keyed hash of the customer; empty: unknown.',
-    polarity LowCardinality(String) COMMENT 'negative, neutral or positive; empty where there is no text to judge.',
+    polarity LowCardinality(String) COMMENT 'negative, neutral or positive, of the text, or of the rating where there are no words; empty where there is neither.',
     score Nullable(Float32) COMMENT 'Sentiment of the whole text, -1 to 1.',
     element_product Nullable(Float32) COMMENT 'Score of the product; NULL: not mentioned.',
     element_service Nullable(Float32) COMMENT 'Score of the service; NULL: not mentioned.',

@@ -1,12 +1,12 @@
 -- How long customers waited for the first answer: one row for each case or conversation in which a customer said something.
--- The clock starts when the customer first spoke and stops at the first public word of a person of the company after that;
--- bots and internal notes do not stop it.
+-- The clock starts when the customer first spoke and stops as the clocks of response_times do, when a person of the company answered in
+-- public or the customer was told; bots and internal notes do not stop it.
 CREATE OR REPLACE VIEW first_answers
 (
     tenant LowCardinality(String) COMMENT 'Whose customer it is.',
-    thread String COMMENT 'The case, else the conversation, else the correlation of the events.',
+    thread String COMMENT 'The case, else the conversation, as in response_times.',
     channel LowCardinality(String) COMMENT 'Where the customer spoke first.',
-    product String COMMENT 'The goods the customer first spoke of; empty: none named.',
+    product String COMMENT 'The goods first spoken of; empty: none named.',
     asked_at DateTime64(3, 'UTC') COMMENT 'When the customer first spoke.',
     answered_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When a person first answered; NULL: nobody has.',
     wait_seconds Nullable(Float64) COMMENT 'From the one to the other; NULL: nobody has answered.',

@@ -19,18 +19,12 @@ CREATE OR REPLACE VIEW lone_waits
     uri String COMMENT 'Where it can be seen.'
 )
 AS
-WITH
-    opened_on AS (SELECT if(empty(said_first), causation_id, said_first['causation_id']) FROM feedback_current WHERE kind = 'case.opened' AND causation_id != '' OR said_first['kind'] = 'case.opened' AND said_first['causation_id'] != ''),
-    ifNull((SELECT true FROM opened_on LIMIT 1), false) AS opened_on_lone,
-    notEmpty(f.said_first) AS changed
 SELECT
-    f.tenant AS tenant, if(changed, f.said_first['ref'], concat(f.source, '#', f.source_event_id)) AS thread,
-    if(changed, fromUnixTimestamp64Milli(toInt64OrZero(f.said_first['occurred_at'])), f.occurred_at) AS at, f.response_needed AS expects,
-    if(f.said_first['kind'] != '', f.said_first['kind'], f.kind) != 'decision.answered' AND (f.polarity = 'negative' OR ifNull(f.rating <= -0.5, false)) AS failure,
-    f.channel AS channel, if(f.product_id = '', f.said_first['product_id'], f.product_id) AS product_id, f.customer_key AS customer_key, f.event_id AS event_id,
-    f.urgency AS urgency, f.intent AS intent, f.polarity AS polarity, f.churn_risk AS churn_risk, f.text AS text, f.uri AS uri
-FROM feedback_current AS f
-WHERE (f.response_needed OR f.polarity = 'negative' OR f.rating <= -0.5)
-    AND if(changed, f.said_first['actor_kind'] = 'customer' AND f.said_first['case_id'] = '' AND f.said_first['conversation_id'] = '' AND f.said_first['correlation_id'] = '' AND f.said_first['kind'] != 'agent.responded',
-        f.actor_kind = 'customer' AND f.case_id = '' AND f.conversation_id = '' AND f.correlation_id = '' AND f.kind != 'agent.responded')
-    AND NOT (opened_on_lone AND thread IN opened_on)
+    tenant, if(empty(said_first), concat(source, '#', source_event_id), said_first['ref']) AS thread, if(empty(said_first), occurred_at, fromUnixTimestamp64Milli(toInt64OrZero(said_first['occurred_at']), 'UTC')) AS at, response_needed AS expects,
+    if(said_first['kind'] = '', kind, said_first['kind']) != 'decision.answered' AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure,
+    channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri
+FROM feedback_current
+WHERE actor_kind = 'customer' AND case_id = '' AND conversation_id = '' AND correlation_id = ''
+    AND kind != 'agent.responded' AND (response_needed OR polarity = 'negative' OR rating <= -0.5)
+    AND NOT (ifNull((SELECT true FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened') LIMIT 1), false)
+        AND if(empty(said_first), concat(source, '#', source_event_id), said_first['ref']) IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))

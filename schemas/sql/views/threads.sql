@@ -8,11 +8,12 @@
 --
 -- A mark is 8 × the time in milliseconds + what happened: 1 a customer spoke, 2 a customer spoke and expects an answer, 3 the
 -- customer was answered in public by a person or was told, 4 the case was resolved, 5 the company reopened it. So marks sort
--- by time, and at the same millisecond a question before its answer before the end. Bots, systems and internal notes make no
--- mark; a case that a help desk's system opens counts as opened by the customer, one that an agent opens does not.
+-- by time, and at the same millisecond a question before its answer before the end. Bots, systems, internal notes and ratings of
+-- how a case went make no mark: who is still let down writes, or the case is reopened. A case that a
+-- help desk's system opens counts as opened by the customer, one that an agent opens does not.
 --
--- A change of what was said has new words and labels, but the moment, kind, speaker and place of what was said first, which are in
--- said_first: mending a typo asks nothing again. They are put in the place of its own after the rows were picked by what is cheap to read.
+-- A change of what was said has new words and labels, but the moment, kind and name of what was said first (said_first), as well as its
+-- place, which its row has taken over: so mending a typo asks nothing again, reopens nothing and leaves no case.
 CREATE OR REPLACE VIEW threads
 (
     tenant LowCardinality(String) COMMENT 'Whose customers these are.',
@@ -61,21 +62,20 @@ FROM
             argMinIf(product_id, at, product_id != '') AS p_product,
             argMinIf(customer_key, if(mark IN (1, 2), at, at + 4611686018427387904), customer_key != '') AS p_customer,
             groupArrayIf((at, event_id, channel, urgency, intent, polarity, churn_risk, text, uri, case_id, conversation_id, product_id), mark = 2) AS p_asked,
-            groupArrayIf((at, rank, if(kind = 'decision.answered', verdict, outcome), promise_due, decision_text, event_id), rank > 0) AS p_acts,
+            groupArrayIf((at, rank, if(kind = 'decision.answered', verdict, outcome), ifNull(toUnixTimestamp64Milli(promise_due), 0), decision_text, event_id), rank > 0) AS p_acts,
             groupArrayIf(at, failure) AS p_failures,
             groupArrayIf((at, kind = 'followup.rated', ifNull(rating, 0)), rating IS NOT NULL) AS p_ratings
         FROM
         (
-            WITH ifNull((SELECT true FROM feedback_current WHERE kind = 'case.opened' AND causation_id != '' OR said_first['kind'] = 'case.opened' AND said_first['causation_id'] != '' LIMIT 1), false) AS opened_on_lone,
-                opened_on AS (SELECT if(empty(said_first), causation_id, said_first['causation_id']) FROM feedback_current WHERE kind = 'case.opened' AND causation_id != '' OR said_first['kind'] = 'case.opened' AND said_first['causation_id'] != '')
+            WITH ifNull((SELECT true FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened') LIMIT 1), false) AS opened_on_lone
             SELECT
-                tenant, kind, channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri, case_id, conversation_id,
+                tenant, if(f.said_first['kind'] = '', f.kind, f.said_first['kind']) AS kind, channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri, case_id, conversation_id,
                 verdict, outcome, promise_due, decision_text, rating,
-                at,
+                if(empty(f.said_first), toUnixTimestamp64Milli(occurred_at), toInt64OrZero(f.said_first['occurred_at'])) AS at,
                 multiIf(case_id != '', case_id, conversation_id != '', correlation_id, '') AS named,
                 multiIf(conversation_id != '', conversation_id, correlation_id != '', correlation_id,
                     kind = 'case.opened' AND if(opened_on_lone, causation_id, '') != '', causation_id,
-                    case_id != '', case_id, ref) AS own,
+                    case_id != '', case_id, if(opened_on_lone, if(empty(f.said_first), concat(source, '#', source_event_id), f.said_first['ref']), '')) AS own,
                 if(named = '', 0, sipHash64(named)) AS named_key,
                 sipHash64(own) AS own_key,
                 multiIf(
@@ -85,39 +85,17 @@ FROM
                     kind = 'case.reopened' AND actor_kind IN ('agent', 'bot'), 5,
                     kind IN ('case.opened', 'case.reopened'), if(actor_kind IN ('customer', 'system'), 2, 0),
                     actor_kind != 'customer' OR kind IN ('agent.responded', 'decision.proposed', 'decision.made'), 0,
+                    kind = 'followup.rated', 0,
                     response_needed, 2,
-                    kind IN ('decision.answered', 'followup.rated'), 0,
+                    kind = 'decision.answered', 0,
                     1) AS mark,
                 indexOf(['decision.proposed', 'decision.answered', 'decision.made', 'case.resolved', 'customer.informed'], kind) AS rank,
                 actor_kind = 'customer' AND kind NOT IN ('agent.responded', 'decision.answered') AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure
-            FROM
-            (
-                SELECT
-                    f.tenant AS tenant, f.channel AS channel, f.customer_key AS customer_key, f.event_id AS event_id, f.urgency AS urgency, f.intent AS intent,
-                    f.polarity AS polarity, f.churn_risk AS churn_risk, f.text AS text, f.uri AS uri, f.rating AS rating, f.response_needed AS response_needed,
-                    notEmpty(f.said_first) AS changed,
-                    if(changed, toInt64OrZero(f.said_first['occurred_at']), toUnixTimestamp64Milli(f.occurred_at)) AS at,
-                    if(f.said_first['kind'] != '', f.said_first['kind'], f.kind) AS kind,
-                    if(changed, f.said_first['actor_kind'], f.actor_kind) AS actor_kind,
-                    if(changed, f.said_first['visibility'], f.visibility) AS visibility,
-                    if(changed, f.said_first['case_id'], f.case_id) AS case_id,
-                    if(changed, f.said_first['conversation_id'], f.conversation_id) AS conversation_id,
-                    if(changed, f.said_first['correlation_id'], f.correlation_id) AS correlation_id,
-                    if(changed, f.said_first['causation_id'], f.causation_id) AS causation_id,
-                    if(opened_on_lone, if(changed, f.said_first['ref'], concat(f.source, '#', f.source_event_id)), '') AS ref,
-                    if(f.product_id = '', f.said_first['product_id'], f.product_id) AS product_id,
-                    if(f.verdict = '', f.said_first['verdict'], f.verdict) AS verdict,
-                    if(f.outcome = '', f.said_first['outcome'], f.outcome) AS outcome,
-                    if(f.decision_text = '', f.said_first['decision_text'], f.decision_text) AS decision_text,
-                    ifNull(toUnixTimestamp64Milli(f.promise_due), toInt64OrZero(f.said_first['promise_due'])) AS promise_due
-                FROM feedback_current AS f
-                WHERE f.kind NOT IN ('survey.sent', 'improvement.shipped', 'customer.updated', 'customer.churned', 'customer.retained', 'label.corrected', 'customer.erase.requested', 'customer.erase.done')
-                    AND (f.case_id != '' OR f.conversation_id != '' OR f.correlation_id != '' OR notEmpty(f.said_first)
-                        OR opened_on_lone
-                            AND (f.response_needed OR f.polarity = 'negative' OR f.rating <= -0.5) AND concat(f.source, '#', f.source_event_id) IN opened_on)
-            )
-            WHERE case_id != '' OR conversation_id != '' OR correlation_id != ''
-                OR opened_on_lone AND (response_needed OR polarity = 'negative' OR rating <= -0.5) AND ref IN opened_on
+            FROM feedback_current AS f
+            WHERE f.kind NOT IN ('survey.sent', 'improvement.shipped', 'customer.updated', 'customer.churned', 'customer.retained', 'label.corrected', 'customer.erase.requested', 'customer.erase.done')
+                AND (case_id != '' OR conversation_id != '' OR correlation_id != ''
+                    OR opened_on_lone
+                        AND (response_needed OR polarity = 'negative' OR rating <= -0.5) AND if(empty(f.said_first), concat(source, '#', source_event_id), f.said_first['ref']) IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))
         )
         GROUP BY tenant, own_key, named_key
     )
