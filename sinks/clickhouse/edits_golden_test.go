@@ -168,3 +168,42 @@ func TestEditsGoldenCases(t *testing.T) {
 	}
 	check(" when all is looked at again")
 }
+
+// Alerts look at who waits now: an edit after an answer makes nobody wait, and one of what is unanswered nobody begin anew.
+func TestEditsMakeNobodyWaitAnewForAlerts(t *testing.T) {
+	s := open(t)
+	var h threadHistory
+	began := time.Now().UTC().Truncate(time.Millisecond)
+	add := func(id, of, whose, actor string, minutesAgo int, kind schemas.Kind) {
+		h = append(h, happened(uint64(len(h)+1), began.Add(-time.Duration(minutesAgo)*time.Minute), kind, func(r *schemas.Row) {
+			d := &r.Event.Data
+			r.Event.ID, d.CaseID, d.ActorKind, r.CustomerKey, r.Labels.ResponseNeeded = id, whose, actor, whose, actor == ""
+			if of != "" {
+				d.EventRef = "/desk#" + of
+			}
+		}))
+	}
+	add("1", "", "answered", "", 400, schemas.MessagePosted)
+	add("2", "", "answered", "agent", 390, schemas.AgentResponded)
+	add("3", "1", "answered", "", 300, schemas.FeedbackUpdated) // more than four hours ago
+	add("4", "", "waits", "", 400, schemas.MessagePosted)
+	add("5", "4", "waits", "", 10, schemas.FeedbackUpdated)
+	add("6", "", "mended", "", 400, schemas.MessagePosted)
+	add("7", "", "mended", "agent", 390, schemas.AgentResponded)
+	add("8", "7", "mended", "agent", 380, schemas.FeedbackUpdated)
+	h.store(t, s)
+	if _, err := revise.New(s).Step(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	q, err := sql.Find("alert_waiting")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := s.Named(t.Context(), q, nil, "JSONEachRow", &out); err != nil {
+		t.Fatal(err)
+	}
+	if rows := decode(t, &out); len(rows) != 1 || rows[0]["total"] != 1.0 {
+		t.Errorf("%v wait, want the one who was not answered", rows)
+	}
+}
