@@ -71,7 +71,7 @@ func (r *Revision) Edit() bool {
 type First struct {
 	Ref  string // source#id
 	At   int64
-	Kind Kind // empty: not known, because it was superseded by a program that did not keep it
+	Kind Kind // FeedbackUpdated: not known, because it was superseded by a program that did not keep it
 }
 
 // Adoption is a change that is to take over what it does not say itself from what was said first: when it was said, what kind

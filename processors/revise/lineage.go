@@ -1,6 +1,8 @@
 package revise
 
 import (
+	"cmp"
+
 	"github.com/earshot/earshot/schemas"
 )
 
@@ -85,7 +87,7 @@ func (l *lineage) strange(v *schemas.Revision, root schemas.EventID) bool {
 	}
 	kind := first.Kind
 	if kind == schemas.Superseded {
-		kind = first.First.Kind
+		kind = cmp.Or(first.First.Kind, schemas.FeedbackUpdated) // not kept by earlier programs
 	}
 	return v.First != schemas.First{Ref: first.Name, At: first.Said.UnixMilli(), Kind: kind}
 }

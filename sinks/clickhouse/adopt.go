@@ -12,9 +12,9 @@ import (
 )
 
 // firstly is what a change takes over from the row of what was said first, as the column said_first holds it; what is empty is left out.
-// The kind of a row that was superseded is in its own column said_first.
+// The kind of a row that was superseded is in its own column said_first, or not known.
 const firstly = "mapFilter((k, v) -> v != '', map(" +
-	"'ref', concat(source, '#', source_event_id), 'occurred_at', toString(toUnixTimestamp64Milli(occurred_at)), 'kind', if(kind = 'superseded', said_first['kind'], toString(kind)), " +
+	"'ref', concat(source, '#', source_event_id), 'occurred_at', toString(toUnixTimestamp64Milli(occurred_at)), 'kind', multiIf(kind != 'superseded', toString(kind), said_first['kind'] != '', said_first['kind'], 'feedback.updated'), " +
 	"'actor_kind', toString(actor_kind), 'visibility', toString(visibility), 'case_id', case_id, 'conversation_id', conversation_id, " +
 	"'correlation_id', correlation_id, 'causation_id', causation_id, 'product_id', product_id, 'verdict', toString(verdict), 'outcome', toString(outcome), " +
 	"'promise_due', ifNull(toString(toUnixTimestamp64Milli(promise_due)), ''), 'decision_text', decision_text))"

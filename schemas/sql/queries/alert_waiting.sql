@@ -34,7 +34,7 @@ FROM
         SELECT tenant, arrayJoin(arrayDistinct(arrayFilter(x -> x != '', [case_id, conversation_id, correlation_id]))) AS id, max(if(empty(said_first), occurred_at, fromUnixTimestamp64Milli(toInt64OrZero(said_first['occurred_at']), 'UTC'))) AS at
         FROM feedback_current
         WHERE occurred_at > now() - toIntervalSecond({target:UInt32} + 259200)
-            AND ((if(said_first['kind'] = '', kind, said_first['kind']) AS what) IN ('agent.responded', 'message.posted') AND actor_kind = 'agent' AND visibility != 'internal' OR what IN ('case.resolved', 'customer.informed'))
+            AND ((if(empty(said_first), kind, said_first['kind']) AS what) IN ('agent.responded', 'message.posted') AND actor_kind = 'agent' AND visibility != 'internal' OR what IN ('case.resolved', 'customer.informed'))
         GROUP BY tenant, id
     ) AS b ON b.tenant = a.tenant AND b.id = a.id
     GROUP BY tenant, channel, customer_key, event_id

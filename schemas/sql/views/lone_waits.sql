@@ -21,10 +21,10 @@ CREATE OR REPLACE VIEW lone_waits
 AS
 SELECT
     tenant, if(empty(said_first), concat(source, '#', source_event_id), said_first['ref']) AS thread, if(empty(said_first), occurred_at, fromUnixTimestamp64Milli(toInt64OrZero(said_first['occurred_at']), 'UTC')) AS at, response_needed AS expects,
-    if(said_first['kind'] = '', kind, said_first['kind']) != 'decision.answered' AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure,
+    if(empty(said_first), kind, said_first['kind']) != 'decision.answered' AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure,
     channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri
 FROM feedback_current
 WHERE actor_kind = 'customer' AND case_id = '' AND conversation_id = '' AND correlation_id = ''
     AND kind != 'agent.responded' AND (response_needed OR polarity = 'negative' OR rating <= -0.5)
     AND NOT (ifNull((SELECT true FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened') LIMIT 1), false)
-        AND if(empty(said_first), concat(source, '#', source_event_id), said_first['ref']) IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))
+        AND thread IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))

@@ -69,13 +69,13 @@ FROM
         (
             WITH ifNull((SELECT true FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened') LIMIT 1), false) AS opened_on_lone
             SELECT
-                tenant, if(f.said_first['kind'] = '', f.kind, f.said_first['kind']) AS kind, channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri, case_id, conversation_id,
+                tenant, if(empty(f.said_first), f.kind, f.said_first['kind']) AS kind, channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri, case_id, conversation_id,
                 verdict, outcome, promise_due, decision_text, rating,
                 if(empty(f.said_first), toUnixTimestamp64Milli(occurred_at), toInt64OrZero(f.said_first['occurred_at'])) AS at,
                 multiIf(case_id != '', case_id, conversation_id != '', correlation_id, '') AS named,
                 multiIf(conversation_id != '', conversation_id, correlation_id != '', correlation_id,
                     kind = 'case.opened' AND if(opened_on_lone, causation_id, '') != '', causation_id,
-                    case_id != '', case_id, if(opened_on_lone, if(empty(f.said_first), concat(source, '#', source_event_id), f.said_first['ref']), '')) AS own,
+                    case_id != '', case_id, if(opened_on_lone, if(empty(f.said_first), concat(source, '#', source_event_id), f.said_first['ref']) AS ref, '')) AS own,
                 if(named = '', 0, sipHash64(named)) AS named_key,
                 sipHash64(own) AS own_key,
                 multiIf(
@@ -95,7 +95,7 @@ FROM
             WHERE f.kind NOT IN ('survey.sent', 'improvement.shipped', 'customer.updated', 'customer.churned', 'customer.retained', 'label.corrected', 'customer.erase.requested', 'customer.erase.done')
                 AND (case_id != '' OR conversation_id != '' OR correlation_id != ''
                     OR opened_on_lone
-                        AND (response_needed OR polarity = 'negative' OR rating <= -0.5) AND if(empty(f.said_first), concat(source, '#', source_event_id), f.said_first['ref']) IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))
+                        AND (response_needed OR polarity = 'negative' OR rating <= -0.5) AND ref IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))
         )
         GROUP BY tenant, own_key, named_key
     )
