@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/processors/revise"
 	"github.com/earshot/earshot/schemas"
 	"github.com/earshot/earshot/schemas/sql"
+	"github.com/earshot/earshot/sinks/clickhouse"
 )
 
 // Mending a typo asks nothing again, reopens nothing and answers nothing later: an edit has the moment, kind and place of what was
@@ -205,5 +206,42 @@ func TestEditsMakeNobodyWaitAnewForAlerts(t *testing.T) {
 	}
 	if rows := decode(t, &out); len(rows) != 1 || rows[0]["total"] != 1.0 {
 		t.Errorf("%v wait, want the one who was not answered", rows)
+	}
+}
+
+// What an earlier program marked as superseded has lost its kind; its edit gets the moment and the place all the same, once.
+func TestWhatWasEditedBeforeKeepsItsMoment(t *testing.T) {
+	s := open(t)
+	var h threadHistory
+	for i, kind := range []schemas.Kind{schemas.MessagePosted, schemas.AgentResponded, schemas.FeedbackUpdated} {
+		h = append(h, happened(uint64(i+1), spring.Add(time.Duration(i)*time.Hour), kind, func(r *schemas.Row) {
+			d := &r.Event.Data
+			if d.CaseID, r.Labels.ResponseNeeded = "c", true; i == 1 {
+				d.ActorKind, r.Labels.ResponseNeeded = "agent", false
+			}
+			if i == 2 {
+				d.CaseID, d.EventRef = "", "/desk#1"
+			}
+		}))
+	}
+	h.store(t, s)
+	if err := clickhouse.Exec(t.Context(), s, "ALTER TABLE feedback UPDATE kind = 'superseded' WHERE seq = 1 SETTINGS mutations_sync = 2"); err != nil {
+		t.Fatal(err)
+	}
+	mutations := func() string {
+		return text(t, s, "SELECT count() FROM system.mutations WHERE database = currentDatabase()")
+	}
+	var was string
+	for range 2 {
+		was = mutations()
+		if _, err := revise.New(s).Step(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := mutations(); now != was {
+		t.Errorf("looked at again, %s statements have changed rows, %s before", now, was)
+	}
+	if got := text(t, s, "SELECT thread, wall_seconds FROM response_times"); got != "c\t3600\n" {
+		t.Errorf("waits: %q", got)
 	}
 }
