@@ -94,7 +94,7 @@ func oracleNPS(all []facts, a *asking) (out []answerRow) {
 	return out
 }
 
-// meanInterval is the mean of effort answers with its normal interval, cut off at the ends of the scale.
+// meanInterval is the mean of effort answers with its normal interval where two differ, cut off at the ends of the scale.
 func meanInterval(r answerRow, name string, vs []float64) {
 	r[name], r[name+"_low"], r[name+"_high"] = nil, nil, nil
 	if len(vs) == 0 {
@@ -105,7 +105,7 @@ func meanInterval(r answerRow, name string, vs []float64) {
 	for _, v := range vs {
 		squares += (v - m) * (v - m)
 	}
-	if n := float64(len(vs)); n > 1 {
+	if n := float64(len(vs)); squares > 0 { // where all are equal nothing is known of how they vary
 		half := z * math.Sqrt(squares/(n-1)/n)
 		r[name+"_low"], r[name+"_high"] = math.Max(m-half, 1), math.Min(m+half, 7)
 	}
