@@ -205,6 +205,9 @@ func parseQuery(name, text string) Query {
 
 func object(version uint32, path string) Object {
 	text := read(path)
+	if head, tail, ok := strings.Cut(text, " "+columnsMark); ok {
+		text = head + factColumns() + tail
+	}
 	name, _, _ := strings.Cut(path[strings.IndexByte(path, '/')+1:], ".")
 	sum := sha256.Sum256([]byte(bare(text)))
 	return Object{Version: version, Name: name, Path: path, SQL: strings.TrimSpace(text), SHA256: hex.EncodeToString(sum[:])}

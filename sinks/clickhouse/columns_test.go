@@ -50,6 +50,37 @@ func TestColumnsAreThoseOfTheTable(t *testing.T) {
 	}
 }
 
+// What the view that everybody reads says of its columns is what the table says, also after a switch to another generation.
+func TestColumnsOfTheCurrentRowsAreExplained(t *testing.T) {
+	s, err := Open(t.Context(), Config{DSN: enginetest.Start(t), Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Migrate(t.Context(), MigrateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	describe := func(object string) string {
+		var out bytes.Buffer
+		if err := s.Query(t.Context(), "SELECT name, type, comment FROM system.columns WHERE database = currentDatabase() AND table = '"+object+"' ORDER BY position", nil, "TSV", &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	want := describe("feedback")
+	for _, generation := range []uint32{1, 2, 1} {
+		if err := s.SetLive(t.Context(), generation); err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(currentView); got != want {
+			t.Errorf("generation %d: the view's columns are\n%s\nthe table's\n%s", generation, got, want)
+		}
+		if shown, err := s.Shown(t.Context()); shown != generation || err != nil {
+			t.Errorf("generation %d is live, %d is shown: %v", generation, shown, err)
+		}
+	}
+}
+
 // A column goes along as soon as one row has something for it, wherever that row stands, and the order of the table stays.
 func TestColumnsThatNoRowFillsAreLeftOut(t *testing.T) {
 	rows := make([]schemas.Row, 1000)

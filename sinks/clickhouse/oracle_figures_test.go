@@ -12,7 +12,9 @@ func oracleCSAT(all []facts, a *asking) (out []answerRow) {
 	s := sheet{}
 	for _, f := range customers(all, a) {
 		if f.isCSAT {
-			s.add(a, f.Event.Time, f.Event.Tenant, f.cut(a.split), scaleName(f), f.csat)
+			for _, label := range f.labels(a.split) {
+				s.add(a, f.Event.Time, f.Event.Tenant, label, scaleName(f), f.csat)
+			}
 		}
 	}
 	for _, c := range s.cells() {
@@ -24,6 +26,22 @@ func oracleCSAT(all []facts, a *asking) (out []answerRow) {
 			r["csat_excl_neutral"] = 100 * satisfied / (n - neutral)
 		}
 		out = append(out, r)
+	}
+	return out
+}
+
+// labels is under what an event counts in a split: under its cut, or under every part of an axis that is spoken of.
+func (f *facts) labels(split string) (out []string) {
+	if !slices.Contains([]string{"element", "facet", "s5"}, split) {
+		return []string{f.cut(split)}
+	}
+	for _, part := range parts(split) {
+		if _, spoken := f.axis[split+" "+part]; spoken {
+			out = append(out, part)
+		}
+	}
+	if out == nil {
+		return []string{""}
 	}
 	return out
 }
@@ -42,8 +60,10 @@ func recommends(f *facts) float64 {
 func oracleNPS(all []facts, a *asking) (out []answerRow) {
 	s := sheet{}
 	for _, f := range customers(all, a) {
-		if s.add(a, f.Event.Time, f.Event.Tenant, f.cut(a.split), ""); f.isNPS {
-			s.add(a, f.Event.Time, f.Event.Tenant, f.cut(a.split), "", recommends(f))
+		for _, label := range f.labels(a.split) {
+			if s.add(a, f.Event.Time, f.Event.Tenant, label, ""); f.isNPS {
+				s.add(a, f.Event.Time, f.Event.Tenant, label, "", recommends(f))
+			}
 		}
 	}
 	for _, c := range s.cells() {
@@ -74,7 +94,7 @@ func oracleNPS(all []facts, a *asking) (out []answerRow) {
 	return out
 }
 
-// meanInterval is the mean of effort answers with its normal interval, cut off at the ends of the scale.
+// meanInterval is the mean of effort answers with its normal interval where two differ, cut off at the ends of the scale.
 func meanInterval(r answerRow, name string, vs []float64) {
 	r[name], r[name+"_low"], r[name+"_high"] = nil, nil, nil
 	if len(vs) == 0 {
@@ -85,7 +105,7 @@ func meanInterval(r answerRow, name string, vs []float64) {
 	for _, v := range vs {
 		squares += (v - m) * (v - m)
 	}
-	if n := float64(len(vs)); n > 1 {
+	if n := float64(len(vs)); squares > 0 { // where all are equal nothing is known of how they vary
 		half := z * math.Sqrt(squares/(n-1)/n)
 		r[name+"_low"], r[name+"_high"] = math.Max(m-half, 1), math.Min(m+half, 7)
 	}
@@ -94,8 +114,10 @@ func meanInterval(r answerRow, name string, vs []float64) {
 func oracleCES(all []facts, a *asking) (out []answerRow) {
 	s := sheet{}
 	for _, f := range customers(all, a) {
-		if s.add(a, f.Event.Time, f.Event.Tenant, f.cut(a.split), ""); f.isCES {
-			s.add(a, f.Event.Time, f.Event.Tenant, f.cut(a.split), "", f.effort)
+		for _, label := range f.labels(a.split) {
+			if s.add(a, f.Event.Time, f.Event.Tenant, label, ""); f.isCES {
+				s.add(a, f.Event.Time, f.Event.Tenant, label, "", f.effort)
+			}
 		}
 	}
 	for _, c := range s.cells() {

@@ -162,6 +162,8 @@ func TestFiguresEqualTheOracle(t *testing.T) {
 					from: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), to: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}
 				splits, of := []string{"", "channel", "product", "language", "stage"}, []string{""}
 				switch name {
+				case "csat", "nps", "ces":
+					splits = append(splits, "element", "facet", "s5")
 				case "five_s", "speed_gap":
 					splits = splits[:3]
 				case "net_sentiment":
@@ -180,6 +182,11 @@ func TestFiguresEqualTheOracle(t *testing.T) {
 					a.language, a.stage = pick(rnd, "zh", ""), pick(rnd, "", "none", "sale")
 				}
 				compareWithOracle(t, s, name, all, &a)
+			}
+			if slices.Contains([]string{"csat", "nps", "ces"}, name) {
+				for _, split := range []string{"element", "facet", "s5"} { // whatever was drawn
+					compareWithOracle(t, s, name, all, &asking{by: pick(rnd, "all", "month"), split: split, tz: "UTC", from: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), to: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)})
+				}
 			}
 		}
 	}

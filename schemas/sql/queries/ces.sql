@@ -1,9 +1,11 @@
 -- How easy was it for customers: agreement from 1 to 7 that it was made easy. Three figures go by this name and are kept apart:
--- the mean, the share of answers 5 to 7, and the index (6 and 7 less 1 to 3). Intervals are of 95 %: normal for the mean, from
--- two answers on, Wilson for the share, adjusted Wald for the index.
+-- the mean, the share of answers 5 to 7, and the index (6 and 7 less 1 to 3). Intervals are of 95 %: normal for the mean, where
+-- two answers differ, Wilson for the share, adjusted Wald for the index.
+-- Split by element, facet or s5 (virtue of service), an answer counts once under each that its text speaks of or the source said it
+-- is about, so that the answers of the parts may be more than there are; those that speak of none are under the empty label.
 -- param tenant String = : whose customers; empty: everybody's, each apart
 -- param by String in minute|hour|day|week|month|all = all: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
--- param split String in channel|product|language|stage = : a figure for each value of channel, product, language or stage; empty: one for all
+-- param split String in channel|product|language|stage|element|facet|s5 = : a figure for each value of channel, product, language or stage, or for each element, facet or s5 that is spoken of (see above); empty: one for all
 -- param from DateTime = 1970-01-01 00:00:00: first hour (minute, where it reads minutes), UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: the hour after the last, UTC
 -- param tz String as zone = UTC: time zone in which periods begin
@@ -23,8 +25,8 @@ WITH
 SELECT
     if({by:String} = 'all', toTimeZone(first, {tz:String}), period) AS time, tenant, label, n,
     round(if(n = 0, NULL, total / n), 2) AS mean,
-    round(if(n < 2, NULL, greatest(total / n - z * sqrt(greatest(squares / n - (total / n) * (total / n), 0) / (n - 1)), 1)), 2) AS mean_low,
-    round(if(n < 2, NULL, least(total / n + z * sqrt(greatest(squares / n - (total / n) * (total / n), 0) / (n - 1)), 7)), 2) AS mean_high,
+    round(if(n * squares <= total * total, NULL, greatest(total / n - z * sqrt(greatest(squares / n - (total / n) * (total / n), 0) / (n - 1)), 1)), 2) AS mean_low,
+    round(if(n * squares <= total * total, NULL, least(total / n + z * sqrt(greatest(squares / n - (total / n) * (total / n), 0) / (n - 1)), 7)), 2) AS mean_high,
     round(if(n = 0, NULL, 100 * easy / n), 1) AS easy_share,
     round(wilson_low(easy, n), 1) AS easy_low,
     round(wilson_high(easy, n), 1) AS easy_high,
@@ -48,7 +50,9 @@ FROM
         SELECT
             tenant,
             if({by:String} = 'minute' OR {tz:String} != 'UTC', toStartOfMinute(occurred_at), toStartOfHour(occurred_at)) AS bucket,
-            if({split:String} = 'channel', channel, if({split:String} = 'product', product, if({split:String} = 'language', language, if({split:String} = 'stage', stage, 'all')))) AS label,
+            if({split:String} IN ('element', 'facet', 's5'),
+                arrayJoin(emptyArrayToSingle(arrayFilter((name, axis, said) -> axis = {split:String} AND said IS NOT NULL, ['product', 'service', 'image', 'quality', 'packaging', 'price', 'presale', 'sale', 'aftersale', 'impression', 'smile', 'speed', 'sincerity', 'smart', 'study'], ['element', 'element', 'element', 'facet', 'facet', 'facet', 'facet', 'facet', 'facet', 'facet', 's5', 's5', 's5', 's5', 's5'], [element_product, element_service, element_image, facet_quality, facet_packaging, facet_price, facet_presale, facet_sale, facet_aftersale, facet_impression, s5_smile, s5_speed, s5_sincerity, s5_smart, s5_study]))),
+                if({split:String} = 'channel', channel, if({split:String} = 'product', product, if({split:String} = 'language', language, if({split:String} = 'stage', stage, 'all'))))) AS label,
             count(ces) AS answers, sum(toFloat64(ces)) AS sums, sum(toFloat64(ces) * toFloat64(ces)) AS square_sums,
             countIf(ces >= 5) AS from5, countIf(ces >= 6) AS from6, countIf(ces <= 3) AS to3
         FROM feedback_cuts
@@ -57,7 +61,7 @@ FROM
         GROUP BY tenant, bucket, label
     )
     WHERE throwIf({by:String} NOT IN ('all', 'minute', 'hour', 'day', 'week', 'month'), 'by takes minute, hour, day, week, month or all') = 0
-        AND throwIf({split:String} NOT IN ('', 'channel', 'product', 'language', 'stage'), 'split takes channel, product, language or stage, or nothing') = 0
+        AND throwIf({split:String} NOT IN ('', 'channel', 'product', 'language', 'stage', 'element', 'facet', 's5'), 'split takes channel, product, language, stage, element, facet or s5, or nothing') = 0
     GROUP BY period, tenant, label
     HAVING n > 0 OR {by:String} = 'all' AND {split:String} = ''
 )

@@ -3,7 +3,9 @@
 -- param customer_key String = : keyed hash of the customer; empty: the one with the most events of the last 30 days heard of, which shows how a story looks
 -- setting optimize_move_to_prewhere = 0: the company's own events are told by three ids, so looking first and reading the rest later takes 10 ms more
 -- It says what the view customer_story says, of one customer: the company's own events are looked up by the customer's ids instead of
--- being joined with those of everybody.
+-- being joined with those of everybody. A case that names nobody is the customer's if it was opened on something the customer
+-- said (causation_id); a case that names somebody else is not. Of cases that were opened few columns are read, and looking first at the
+-- kind saves 20 to 40 ms there.
 WITH
     if({customer_key:String} != '', {customer_key:String}, ifNull((
         SELECT customer_key FROM feedback_current
@@ -11,10 +13,16 @@ WITH
             AND occurred_at >= (SELECT max(occurred_at) FROM feedback) - INTERVAL 30 DAY
         GROUP BY customer_key ORDER BY count() DESC, customer_key LIMIT 1), '')) AS key,
     (
-        SELECT (anyLast(toString(tenant)), groupUniqArrayArray(arrayFilter(id -> id != '', [case_id, conversation_id, correlation_id])))
+        SELECT (anyLast(toString(tenant)), groupUniqArrayArray(arrayFilter(id -> id != '', [case_id, conversation_id, correlation_id])), groupUniqArray(concat(source, '#', source_event_id)))
         FROM feedback_current
         WHERE customer_key = key AND key != '' AND ({tenant:String} = '' OR tenant = {tenant:String})
-    ) AS own
+    ) AS own,
+    (
+        SELECT arrayConcat(own.2, groupUniqArrayIf(case_id, case_id != ''))
+        FROM feedback_current
+        WHERE kind = 'case.opened' AND causation_id != '' AND customer_key = '' AND tenant = own.1 AND causation_id IN own.3
+        SETTINGS optimize_move_to_prewhere = 1
+    ) AS ids
 SELECT
     f.occurred_at AS time, f.kind AS kind, f.actor_kind AS who, f.visibility AS visibility, f.channel AS channel,
     multiIf(f.case_id != '', f.case_id, f.conversation_id != '', f.conversation_id, f.correlation_id) AS thread,
@@ -26,5 +34,5 @@ SELECT
     f.tenant AS tenant, key AS customer_key, f.event_id AS event_id
 FROM feedback_current AS f
 WHERE f.tenant = own.1
-    AND (f.customer_key = key OR f.customer_key = '' AND (f.case_id IN own.2 OR f.conversation_id IN own.2 OR f.correlation_id IN own.2))
+    AND (f.customer_key = key OR f.customer_key = '' AND (f.case_id IN ids OR f.conversation_id IN ids OR f.correlation_id IN ids))
 ORDER BY time, kind, event_id

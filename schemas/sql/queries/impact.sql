@@ -4,6 +4,7 @@
 -- Caffo 2000). points_lost and points_won are what every answer lost or won, split evenly over the parts it blames or praises:
 -- with those that name none they add up to 100 less the score and to the score (nps: 100 more). Their interval is Wilson's, which is
 -- too wide rather than too narrow for split points. Answers of one customer are not independent; customers says how many there are.
+-- With csat an answer is satisfied or not, by the top boxes of its own scale; answers of every scale count.
 -- param tenant String = : whose customers; empty: everybody's
 -- param channel String = : one channel; empty: all
 -- param metric String in csat|nps = csat: csat or nps

@@ -3,6 +3,7 @@
 -- part (interval: adjusted Wald); the cross stands at the medians of the parts with 10 answers or more, of which there must be 3
 -- (Martilla and James 1977, who prefer medians; a part that nearly every answer speaks of would draw a mean to itself). A part
 -- whose impact has 0 in its interval may be of no importance at all.
+-- With csat an answer is satisfied or not, by the top boxes of its own scale; answers of every scale count.
 -- param tenant String = : whose customers; empty: everybody's
 -- param channel String = : one channel; empty: all
 -- param metric String in csat|nps = csat: csat or nps

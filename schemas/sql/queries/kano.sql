@@ -4,6 +4,7 @@
 -- tenth of the scale: must-be; reward so: attractive; else both above 0: one-dimensional; both within a tenth of the scale of 0:
 -- indifferent; each with 95 % certainty (Agresti and Caffo 2000), else undecided. Each of the three groups must have 10
 -- answers. Where nearly everybody is satisfied anyway no reward can show, and must-be is the likelier word.
+-- With csat an answer is satisfied or not, by the top boxes of its own scale; answers of every scale count.
 -- param tenant String = : whose customers; empty: everybody's
 -- param channel String = : one channel; empty: all
 -- param metric String in csat|nps = csat: csat or nps

@@ -5,7 +5,7 @@
 -- most 2 of 5, or a complaint, before the follow-up rating, those with at least 4 of 5 in it. recovery_delta: by how many points
 -- of five the rating rose. double_deviation: of the failures of known customers at least window days old (in a case the first, and
 -- the first after each resolution), those followed by another within window days. n is what a figure is of; low and high are its
--- 95 % interval (Wilson; of recovery_delta from its standard deviation).
+-- 95 % interval (Wilson; of recovery_delta from its standard deviation, none where all are equal).
 -- param tenant String = : whose customers; empty: everybody's
 -- param channel String = : where the case began; empty: anywhere
 -- param from DateTime = 1970-01-01 00:00:00: from when on, UTC; 1970: 90 days before the end or before the last hour heard of
@@ -19,8 +19,8 @@ WITH
 SELECT
     time, tenant, figure, if(figure = 'recovery_delta', 'points of 5', 'percent') AS unit, n,
     round(if(figure = 'recovery_delta', p, 100 * p), 2) AS value,
-    round(multiIf(figure != 'recovery_delta', greatest(100 * (n * p + 1.920729440648 - 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 0), n < 2, NULL, p - 1.959964 * deviation / sqrt(n)), 2) AS low,
-    round(multiIf(figure != 'recovery_delta', least(100 * (n * p + 1.920729440648 + 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 100), n < 2, NULL, p + 1.959964 * deviation / sqrt(n)), 2) AS high
+    round(multiIf(figure != 'recovery_delta', greatest(100 * (n * p + 1.920729440648 - 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 0), n < 2 OR deviation = 0, NULL, p - 1.959964 * deviation / sqrt(n)), 2) AS low,
+    round(multiIf(figure != 'recovery_delta', least(100 * (n * p + 1.920729440648 + 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 100), n < 2 OR deviation = 0, NULL, p + 1.959964 * deviation / sqrt(n)), 2) AS high
 FROM
 (
     SELECT multiIf({by:String} = 'hour', toStartOfHour(at), {by:String} = 'day', toDateTime(toStartOfDay(at), 'UTC'), {by:String} = 'week', toDateTime(toMonday(at), 'UTC'), {by:String} = 'month', toDateTime(toStartOfMonth(at), 'UTC'), NULL) AS time, tenant, one.1 AS figure, count() AS n, avg(one.2) AS p, stddevSamp(one.2) AS deviation

@@ -1,9 +1,11 @@
 -- Would customers recommend us: promoters (9, 10) less detractors (0 to 6) in percent of all answers, with the 95 % interval
 -- (adjusted Wald), and whether that changed against the period before: up or down where the 95 % interval of the difference
 -- leaves zero out, otherwise not changed; empty where the period before has no answers.
+-- Split by element, facet or s5 (virtue of service), an answer counts once under each that its text speaks of or the source said it
+-- is about, so that the answers of the parts may be more than there are; those that speak of none are under the empty label.
 -- param tenant String = : whose customers; empty: everybody's, each apart
 -- param by String in minute|hour|day|week|month|all = all: length of a period: minute, hour, day, week (from Monday), month, or all for all of it at once
--- param split String in channel|product|language|stage = : a figure for each value of channel, product, language or stage; empty: one for all
+-- param split String in channel|product|language|stage|element|facet|s5 = : a figure for each value of channel, product, language or stage, or for each element, facet or s5 that is spoken of (see above); empty: one for all
 -- param from DateTime = 1970-01-01 00:00:00: first hour (minute, where it reads minutes), UTC; 1970: 90 days before the end or before the last hour heard of
 -- param to DateTime = 2100-01-01 00:00:00: the hour after the last, UTC
 -- param tz String as zone = UTC: time zone in which periods begin
@@ -63,7 +65,9 @@ FROM
                 SELECT
                     tenant,
                     if({by:String} = 'minute' OR {tz:String} != 'UTC', toStartOfMinute(occurred_at), toStartOfHour(occurred_at)) AS bucket,
-                    if({split:String} = 'channel', channel, if({split:String} = 'product', product, if({split:String} = 'language', language, if({split:String} = 'stage', stage, 'all')))) AS label,
+                    if({split:String} IN ('element', 'facet', 's5'),
+                        arrayJoin(emptyArrayToSingle(arrayFilter((name, axis, said) -> axis = {split:String} AND said IS NOT NULL, ['product', 'service', 'image', 'quality', 'packaging', 'price', 'presale', 'sale', 'aftersale', 'impression', 'smile', 'speed', 'sincerity', 'smart', 'study'], ['element', 'element', 'element', 'facet', 'facet', 'facet', 'facet', 'facet', 'facet', 'facet', 's5', 's5', 's5', 's5', 's5'], [element_product, element_service, element_image, facet_quality, facet_packaging, facet_price, facet_presale, facet_sale, facet_aftersale, facet_impression, s5_smile, s5_speed, s5_sincerity, s5_smart, s5_study]))),
+                        if({split:String} = 'channel', channel, if({split:String} = 'product', product, if({split:String} = 'language', language, if({split:String} = 'stage', stage, 'all'))))) AS label,
                     count(nps) AS answers, countIf(nps = 1) AS tops, countIf(nps = -1) AS bottoms
                 FROM feedback_cuts
                 WHERE ({tenant:String} = '' OR tenant = {tenant:String}) AND ({channel:String} = '' OR channel = {channel:String}) AND ({product:String} = '' OR product = {product:String}) AND ({language:String} = '' OR language = {language:String}) AND ({stage:String} = '' OR stage = {stage:String})
@@ -71,7 +75,7 @@ FROM
                 GROUP BY tenant, bucket, label
             )
             WHERE throwIf({by:String} NOT IN ('all', 'minute', 'hour', 'day', 'week', 'month'), 'by takes minute, hour, day, week, month or all') = 0
-                AND throwIf({split:String} NOT IN ('', 'channel', 'product', 'language', 'stage'), 'split takes channel, product, language or stage, or nothing') = 0
+                AND throwIf({split:String} NOT IN ('', 'channel', 'product', 'language', 'stage', 'element', 'facet', 's5'), 'split takes channel, product, language, stage, element, facet or s5, or nothing') = 0
             GROUP BY period, tenant, label
             HAVING n > 0 OR {by:String} = 'all' AND {split:String} = ''
         )

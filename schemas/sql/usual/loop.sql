@@ -7,8 +7,8 @@ WITH
 SELECT
     time, tenant, figure, if(figure = 'recovery_delta', 'points of 5', 'percent') AS unit, n,
     round(if(figure = 'recovery_delta', p, 100 * p), 2) AS value,
-    round(multiIf(figure != 'recovery_delta', greatest(100 * (n * p + 1.920729440648 - 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 0), n < 2, NULL, p - 1.959964 * deviation / sqrt(n)), 2) AS low,
-    round(multiIf(figure != 'recovery_delta', least(100 * (n * p + 1.920729440648 + 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 100), n < 2, NULL, p + 1.959964 * deviation / sqrt(n)), 2) AS high
+    round(multiIf(figure != 'recovery_delta', greatest(100 * (n * p + 1.920729440648 - 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 0), n < 2 OR deviation = 0, NULL, p - 1.959964 * deviation / sqrt(n)), 2) AS low,
+    round(multiIf(figure != 'recovery_delta', least(100 * (n * p + 1.920729440648 + 1.959964 * sqrt(n * p * (1 - p) + 0.960364720324)) / (n + 3.841458881296), 100), n < 2 OR deviation = 0, NULL, p + 1.959964 * deviation / sqrt(n)), 2) AS high
 FROM
 (
     SELECT multiIf({by:String} = 'hour', toStartOfHour(at), {by:String} = 'day', toDateTime(toStartOfDay(at), 'UTC'), {by:String} = 'week', toDateTime(toMonday(at), 'UTC'), {by:String} = 'month', toDateTime(toStartOfMonth(at), 'UTC'), NULL) AS time, tenant, one.1 AS figure, count() AS n, avg(one.2) AS p, stddevSamp(one.2) AS deviation

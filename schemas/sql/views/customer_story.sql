@@ -1,6 +1,6 @@
 -- One customer's whole story, word for word and step by step: what the customer said, what it was taken to mean, and what the
--- company did in the customer's cases, also where the event does not name the customer. Ask for one customer_key and sort by
--- occurred_at.
+-- company did in the customer's cases, also where the event does not name the customer. A case that names nobody is the
+-- customer's if it was opened on something the customer said (causation_id). Ask for one customer_key and sort by occurred_at.
 CREATE OR REPLACE VIEW customer_story
 (
     tenant LowCardinality(String) COMMENT 'Whose customer it is.',
@@ -54,6 +54,15 @@ FROM
     (
         SELECT DISTINCT tenant, customer_key, arrayJoin(arrayFilter(x -> x != '', [case_id, conversation_id, correlation_id])) AS id
         FROM feedback_current WHERE customer_key != ''
+        UNION ALL
+        SELECT w.tenant, w.customer_key, c.case_id AS id
+        FROM feedback_current AS w
+        INNER JOIN
+        (
+            SELECT tenant, causation_id, case_id FROM feedback_current
+            WHERE kind = 'case.opened' AND causation_id != '' AND customer_key = '' AND case_id != ''
+        ) AS c ON c.tenant = w.tenant AND c.causation_id = concat(w.source, '#', w.source_event_id)
+        WHERE w.customer_key != ''
     ) AS o ON o.tenant = e.tenant AND o.id = e.id
     -- An event may share its case and its conversation with the customer, and is told once.
     LIMIT 1 BY e.tenant, e.event_id, whose
