@@ -94,6 +94,10 @@ func (h threadHistory) revised(t *testing.T, s *clickhouse.Store) (left threadHi
 			t.Fatal(err)
 		}
 	}
+	// The speaker, too, is a key of the projection.
+	if hours, suspects, err := s.SuspectHours(t.Context(), 1); hours == 0 || len(suspects) > 0 || err != nil {
+		t.Errorf("of %d hours the projection differs from the rows in %v (%v)", hours, suspects, err)
+	}
 	for _, kind := range []schemas.Kind{schemas.MessagePosted, schemas.AgentResponded, schemas.CaseOpened, schemas.CaseResolved, schemas.FollowupRated, schemas.DecisionAnswered, "deleted"} {
 		if counts[string(kind)] < 5 {
 			t.Errorf("%d of %s are changed, which proves little", counts[string(kind)], kind)
