@@ -18,7 +18,7 @@ func TestParametersAreCheckedBeforeTheyAreSent(t *testing.T) {
 		{"sla", "by=minute", `by takes hour, day, week, month or all, not "minute"`},
 		{"csat", "split=", ""},
 		{"csat", "split=stage", ""},
-		{"csat", "split=bogus", `split takes channel, product, language or stage, or nothing, not "bogus"`},
+		{"csat", "split=bogus", `split takes channel, product, language, stage, element, facet or s5, or nothing, not "bogus"`},
 		{"speed_gap", "split=stage", `split takes channel or product, or nothing, not "stage"`},
 		{"csat", "stage=none", ""},
 		{"csat", "stage=bogus", `stage takes presale, sale, aftersale or none, or nothing`},
@@ -86,7 +86,7 @@ func TestParametersAreCheckedBeforeTheyAreSent(t *testing.T) {
 
 // The values stand in the header for who asks by the query's name, and in the SQL for who runs it.
 func TestHeaderAllowsWhatTheSQLAllows(t *testing.T) {
-	list := regexp.MustCompile(`\{(\w+):String\} (?:NOT )?IN \(([^)]*)\)`)
+	list := regexp.MustCompile(`throwIf\(\{(\w+):String\} NOT IN \(([^)]*)\)`)
 	for _, q := range Queries() {
 		statements := []string{q.SQL}
 		if q.usual != nil {
