@@ -20,11 +20,25 @@ CREATE OR REPLACE VIEW lone_waits
 )
 AS
 SELECT
-    tenant, if(empty(said_first), concat(source, '#', source_event_id), said_first['ref']) AS thread, if(empty(said_first), occurred_at, fromUnixTimestamp64Milli(toInt64OrZero(said_first['occurred_at']), 'UTC')) AS at, response_needed AS expects,
-    if(empty(said_first), kind, said_first['kind']) != 'decision.answered' AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure,
-    channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri
-FROM feedback_current
-WHERE actor_kind = 'customer' AND case_id = '' AND conversation_id = '' AND correlation_id = ''
-    AND kind != 'agent.responded' AND (response_needed OR polarity = 'negative' OR rating <= -0.5)
-    AND NOT (ifNull((SELECT true FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened') LIMIT 1), false)
-        AND thread IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))
+    tenant, thread, at, expects, failure, channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri
+FROM
+(
+    -- Apart, so that an hour of what was never changed is found by the primary key.
+    SELECT
+        tenant, concat(source, '#', source_event_id) AS thread, occurred_at AS at, response_needed AS expects,
+        kind != 'decision.answered' AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure,
+        channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri
+    FROM feedback_current
+    WHERE empty(said_first) AND actor_kind = 'customer' AND case_id = '' AND conversation_id = '' AND correlation_id = '' AND kind != 'agent.responded'
+        AND (response_needed OR polarity = 'negative' OR rating <= -0.5)
+    UNION ALL
+    SELECT
+        tenant, said_first['ref'] AS thread, fromUnixTimestamp64Milli(toInt64OrZero(said_first['occurred_at']), 'UTC') AS at, response_needed AS expects,
+        said_first['kind'] != 'decision.answered' AND (polarity = 'negative' OR ifNull(rating <= -0.5, false)) AS failure,
+        channel, product_id, customer_key, event_id, urgency, intent, polarity, churn_risk, text, uri
+    FROM feedback_current
+    WHERE notEmpty(said_first) AND actor_kind = 'customer' AND case_id = '' AND conversation_id = '' AND correlation_id = '' AND kind != 'agent.responded'
+        AND (response_needed OR polarity = 'negative' OR rating <= -0.5)
+)
+WHERE NOT (ifNull((SELECT true FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened') LIMIT 1), false)
+    AND thread IN (SELECT causation_id FROM feedback_current WHERE causation_id != '' AND (kind = 'case.opened' OR said_first['kind'] = 'case.opened')))
