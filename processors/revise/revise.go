@@ -3,7 +3,8 @@
 // An event passes through here after it was stored. feedback.updated and feedback.deleted are rows of their own, like every
 // event; they name the event that they change, which may be a change itself. [Reviser.Step] finds the ones that came in,
 // gathers everything that was said in the place of the same first event, and lets the newest count: the others are marked as
-// superseded, and the newest is told what was said first was, so that clocks and threads take it for that, with new words. After a deletion nothing counts, whatever was said when and came in before or after it: all are emptied. No row
+// superseded, and the newest is told what was said first was, so that clocks and threads take it for that, with new words.
+// After a deletion nothing counts, whatever was said when and came in before or after it: all are emptied. No row
 // is added or removed, so the books stay as they were, and the marks follow from the rows alone, in any order of arrival:
 // whoever is cut off does the same again. The view of the rows that count leaves marked ones out.
 //
